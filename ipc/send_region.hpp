@@ -1,0 +1,67 @@
+// A send window: one memfd, written by the application, read by the daemon's worker (DESIGN section 4). The log
+// is the transmit window: first transmission and repair read the same octets.
+//
+//   offset 0            SendHeader
+//   log_offset          octets[log_bytes], log_bytes a power of two
+//
+// Log positions are 64-bit octet counts from 0; the octet at position p stands at (p & (log_bytes - 1)).
+//
+// Stream sessions: the log holds the stream's octets and nothing else; the worker cuts packets where it likes,
+// never across the log's end.
+// Message sessions: the log holds records, each at an 8-aligned position, never across the log's end:
+//   RecordHeader (16 octets) + payload + padding to 8.
+// A record carries at most kRecordMaxBytes of one message; a message longer than that is several records, all but
+// the last full. A record with kRecordSkip fills the rest of a lap. The worker copies a header out once, checks
+// it against what is published, and uses only the copy.
+//
+// Memory: made, populated, locked and sealed (SHRINK|GROW|SEAL) by the daemon and charged to the client's uid
+// until the window has passed; the client maps it read-write, may vanish at any time, and can harm only its own
+// session whatever it writes here.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "ipc/receive_region.hpp"
+
+namespace fanfare::ipc {
+
+enum class SendFormat : std::uint32_t { message = 0, stream = 1, packed = 2 };
+
+struct RecordHeader {
+    std::uint32_t length;          // payload octets of this record; 0 is an empty message
+    std::uint32_t flags;           // RecordFlag
+    std::uint32_t message_length;  // octets of the whole message
+    std::uint32_t message_offset;  // of this record's first octet in the message
+};
+static_assert(sizeof(RecordHeader) == 16);
+enum RecordFlag : std::uint32_t { kRecordSkip = 1 };
+inline constexpr std::uint64_t kRecordAlignment = 8;
+
+struct SendHeader {
+    std::uint64_t magic;
+    std::uint32_t version;
+    std::uint32_t header_bytes;
+    std::uint64_t log_offset, log_bytes;
+    std::uint64_t session_id;
+    SendFormat format;
+    std::uint32_t largest_tsdu;      // octets of a packet that is a whole message
+    std::uint32_t largest_fragment;  // octets of a fragment; a record holds at most a multiple of it
+    std::uint32_t record_max_bytes;  // most payload octets of one record (a multiple of largest_fragment, or
+                                     // largest_tsdu for a message that fits one packet)
+
+    // Written by the client: everything before `tail` is published. Store release; partner: the worker's load
+    // acquire. The worker also treats a tail that moves back, or beyond limit, as an error of that client.
+    alignas(kCacheLine) std::atomic<std::uint64_t> tail;
+    // Written by the client: 1 while it wants to be woken when `limit` moves (see socket_page.hpp).
+    // Written by the daemon: the client may write log positions below `limit`. Store release; partner: the
+    // writer's load acquire. Only grows.
+    alignas(kCacheLine) std::atomic<std::uint64_t> limit;
+    std::atomic<std::uint32_t> state;     // SessionState, after cause
+    std::atomic<std::uint32_t> cause;     // ResetCause
+    std::atomic<std::uint64_t> sent;      // log position up to which packets have left (for drain and linger)
+};
+static_assert(sizeof(SendHeader) <= kPageSize);
+
+}  // namespace fanfare::ipc
