@@ -1,5 +1,6 @@
-// A single-producer single-consumer ring of trivially copyable values, for threads of one process: commands,
-// events and frames between workers and the control thread. No syscall, no lock; capacity a power of two.
+// A single-producer single-consumer ring of trivially copyable values, for threads of one process:
+// commands, events and frames between workers and the control thread. No syscall, no lock; capacity
+// a power of two.
 #pragma once
 
 #include <atomic>
@@ -36,10 +37,12 @@ class SpscRing {
         return true;
     }
 
-    // Producer only: room to build a value in place, or nullptr when full; counts only after publish().
+    // Producer only: room to build a value in place, or nullptr when full; counts only after
+    // publish().
     T* claim() {
         if (tail_own_ - head_seen_ > mask_) {
-            head_seen_ = head_.load(std::memory_order_acquire);  // pairs with C: the slot was read before
+            head_seen_ =
+                head_.load(std::memory_order_acquire);  // pairs with C: the slot was read before
             if (tail_own_ - head_seen_ > mask_) return nullptr;
         }
         return &slots_[tail_own_ & mask_];
@@ -49,7 +52,8 @@ class SpscRing {
     // Consumer only: the oldest value, or nullptr when empty; it stays until pop().
     T* front() {
         if (head_own_ == tail_seen_) {
-            tail_seen_ = tail_.load(std::memory_order_acquire);  // pairs with P: the slot was written before
+            tail_seen_ =
+                tail_.load(std::memory_order_acquire);  // pairs with P: the slot was written before
             if (head_own_ == tail_seen_) return nullptr;
         }
         return &slots_[head_own_ & mask_];
