@@ -1,0 +1,36 @@
+// The matrices of PGM's parity: Rizzo's systematic Vandermonde construction. Row j < k is data
+// packet j itself; row k + h makes parity packet h. Rows do not depend on n, so a group may have as
+// much parity as it comes to need.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "engine/fec/galois.hpp"
+#include "engine/fec/kernels.hpp"
+
+namespace fanfare::fec {
+
+// Evaluation point j: x_0 = 0, x_j = 2^(j-1). Requires j < 255.
+constexpr Octet point(std::size_t j) {
+    return j == 0 ? Octet{0} : kGalois.power[j - 1];
+}
+
+// Writes row `j` (k <= j < 255) of the generator for groups of k: k coefficients, one a data
+// packet.
+void generator_row(std::size_t k, std::size_t j, std::span<Octet> row);
+
+// Writes the coefficients that make the missing data packets out of k received ones.
+//   have      k distinct rows of the group that arrived, in the order the decoder will pass them: j
+//   < k is data packet
+//             j, j >= k is parity packet j - k
+//   missing   data packets to make, each < k and not in `have`
+//   out       missing.size() * k coefficients, row by row
+//   scratch   at least k octets
+// Returns false when `have` holds a row twice or out of range: then `out` is unspecified.
+bool decoding_rows(std::size_t k, std::span<const std::uint8_t> have,
+                   std::span<const std::uint8_t> missing, std::span<Octet> out,
+                   std::span<Octet> scratch);
+
+}  // namespace fanfare::fec
