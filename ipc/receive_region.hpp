@@ -25,6 +25,7 @@ inline constexpr std::size_t kPageSize = 4096;
 inline constexpr std::uint64_t kReceiveRegionMagic = 0x3152'5846'4E41'4646ull;  // "FFANFXR1"
 inline constexpr std::uint64_t kSendRegionMagic = 0x3153'5846'4E41'4646ull;     // "FFANFXS1"
 inline constexpr std::uint64_t kSocketPageMagic = 0x3150'5846'4E41'4646ull;     // "FFANFXP1"
+inline constexpr std::uint64_t kWorkerPageMagic = 0x3157'5846'4E41'4646ull;     // "FFANFXW1"
 inline constexpr std::uint32_t kLayoutVersion = 1;
 
 struct ReceiveHeader {
