@@ -1,7 +1,9 @@
 /* ZeroMQ (libzmq) as a peer: PUB or SUB on one epgm:// or pgm:// endpoint.
  *   zeromq_peer pub|sub ENDPOINT --count N --longest OCTETS [--rate KBIT/s] [--start SECONDS] [--linger SECONDS]
+ *                [--parts 0|1] [--lines 0|1]
  * `pub` publishes the messages of peer_messages.h, --start seconds after it is ready, every tenth as two parts;
- * `sub` checks every octet and part and ends with 0 after the last, with 1 and one line at the first that is wrong. */
+ * `sub` checks every octet (with --parts 1 the parts too, with --lines 1 messages that end with a
+ * newline) and ends with 0 after the last, with 1 and one line at the first that is wrong. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -36,10 +38,10 @@ static int run_pub(void* socket, uint32_t count, size_t longest) {
     return 0;
 }
 
-static int run_sub(void* socket, uint32_t count, size_t longest, int parts) {
+static int run_sub(void* socket, uint32_t count, size_t longest, int parts, int lines) {
     char wanted[kMessageRoom], got[65536];
     for (uint32_t i = 0; i < count; ++i) {
-        const size_t expected = peer_message(i, longest, 0, wanted);
+        const size_t expected = peer_message(i, longest, lines, wanted);
         size_t have = 0;
         int more = 1;
         for (int part = 0; more; ++part) {
@@ -70,7 +72,7 @@ int main(int argc, char** argv) {
     const int publish = strcmp(argv[1], "pub") == 0;
     uint32_t count = 1000;
     size_t longest = 1400;
-    int rate = 100000, parts = 1;
+    int rate = 100000, parts = 1, lines = 0;
     double start = 0.5, linger = 5;
     for (int i = 3; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--count") == 0) count = (uint32_t)strtoul(argv[i + 1], NULL, 10);
@@ -79,6 +81,7 @@ int main(int argc, char** argv) {
         else if (strcmp(argv[i], "--start") == 0) start = atof(argv[i + 1]);
         else if (strcmp(argv[i], "--linger") == 0) linger = atof(argv[i + 1]);
         else if (strcmp(argv[i], "--parts") == 0) parts = atoi(argv[i + 1]);
+        else if (strcmp(argv[i], "--lines") == 0) lines = atoi(argv[i + 1]);
         else {
             fprintf(stderr, "zeromq_peer: %s is no option\n", argv[i]);
             return 2;
@@ -96,7 +99,7 @@ int main(int argc, char** argv) {
     if (zmq_connect(socket, argv[2]) != 0) fail(argv[2]);
     usleep((useconds_t)(publish ? start * 1e6 : 0));
     fprintf(stderr, "ready\n");
-    const int status = publish ? run_pub(socket, count, longest) : run_sub(socket, count, longest, parts);
+    const int status = publish ? run_pub(socket, count, longest) : run_sub(socket, count, longest, parts, lines);
     if (publish) usleep((useconds_t)(linger * 1e6));
     if (status == 0) {
         zmq_close(socket);
