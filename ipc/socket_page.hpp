@@ -56,8 +56,9 @@ struct SocketPage {
     std::atomic<std::uint32_t> cursor_offset;       // octets of that entry already taken
     std::atomic<std::uint32_t> overtaken;           // 1: a reset of this reader was reported
     std::atomic<std::uint64_t> messages_read, bytes_read;
-    std::atomic<std::uint64_t> cursor_reserved;  // reserved_log when the reader looked last
-    std::atomic<std::uint32_t> cursor_phase;     // ReaderPhase
+    std::atomic<std::uint64_t>
+        cursor_reserved;  // 1 + reserved_log when the reader looked last; 0 = never
+    std::atomic<std::uint32_t> cursor_phase;  // ReaderPhase
 
     // The message that is open, written under the lock. Reader: octets taken of it. Writer: octets
     // given of it, its whole length (0: none open), and how much of the record at `tail` is filled

@@ -1,0 +1,155 @@
+// Reads a receive window: a cursor over index entries, never in the writer's way (DESIGN section 4,
+// wsrm.md 5.1, 5.3, 5.6). No system call, no wait, no allocation.
+//
+// Nothing read from the region is believed before the writer's `reserved` was looked at once more:
+// the reader loads lead (acquire), copies, acquire fence, loads reserved; if the writer may have
+// been there, the reader was overtaken and says so for ever.
+//
+// The cursor stands in the socket's page, so that all processes with the descriptor share it; the
+// caller holds the page's lock (or is alone) around every call that moves it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "client/core/parts.hpp"
+#include "engine/core/window_layout.hpp"
+#include "ipc/layout.hpp"
+
+namespace fanfare::client {
+
+enum class ReadMode : std::uint8_t { message, stream };
+
+enum class ReadStatus : std::uint8_t {
+    data,               // octets taken; message mode: they end the message (also an empty one)
+    message_continues,  // message mode: octets taken, the message goes on
+    empty,              // nothing (enough) here yet
+    finished,           // all data of a session that ended in good order was read
+    reset,              // session over, `cause` says why
+};
+
+enum ReadFlag : unsigned {
+    kReadPart =
+        1,  // message mode: take what has arrived, do not wait for the whole message or full room
+    kReadPeek = 2,  // look, do not take
+};
+
+struct ReadResult {
+    ReadStatus status = ReadStatus::empty;
+    std::size_t bytes = 0;
+    ResetCause cause = ResetCause::none;
+    // With `empty`: the message at hand is so long that waiting for the whole of it would let the
+    // writer overtake this reader. Take it in parts.
+    bool must_take_parts = false;
+
+    bool message_end() const { return status == ReadStatus::data; }
+};
+
+// Where a reader stands, as the page holds it.
+struct ReadPosition {
+    std::uint64_t ordinal = 0;
+    std::uint32_t offset = 0;  // octets of that entry already taken
+    std::uint32_t taken = 0;   // octets of the open message already taken
+    ipc::ReaderPhase phase = ipc::ReaderPhase::seeking;
+};
+
+// Received octets where they stand, in the window. Memory: the daemon's; they may be overwritten at
+// any time, and what was computed from them counts only if MessageReader::intact() holds after the
+// last use.
+struct ReceivedView {
+    std::span<const std::byte> octets;
+    bool begins = false, ends = false;  // of a message
+    ReadPosition after;                 // the cursor behind this view
+    std::uint64_t ordinal = 0;
+    std::uint64_t log_position = 0;
+};
+
+class MessageReader {
+  public:
+    // `page` and the region behind `view` outlive the reader.
+    MessageReader(const ipc::ReceiveView& view, ipc::SocketPage& page, ReadMode mode)
+        : view_(view), page_(&page), mode_(mode) {}
+
+    // Puts the cursor on `ordinal`; reading starts with the first message that begins there or
+    // later.
+    void place(std::uint64_t ordinal);
+
+    // Copies what is next into the room and moves the cursor.
+    //   message mode: at most one message, or as much of it as the room holds (message_continues;
+    //   the next call
+    //                 goes on). Without kReadPart nothing is taken until the rest of the message or
+    //                 a full room is there.
+    //   stream mode:  as many octets as are there and fit; boundaries count for nothing.
+    ReadResult try_recv(std::span<const RoomPart> room, unsigned flags = 0);
+    ReadResult try_recv(std::span<std::byte> room, unsigned flags = 0) {
+        const RoomPart part{room.data(), room.size()};
+        return try_recv(std::span<const RoomPart>(&part, 1), flags);
+    }
+
+    // Zero copy: fills a prefix of `views` with what is next, in order, and sets `count`. A message
+    // of several packets is several views. Moves nothing. Status `data` when count > 0, else as
+    // try_recv.
+    ReadResult peek(std::span<ReceivedView> views, std::size_t& count);
+    // Whether what `view` showed was whole until now.
+    bool intact(const ReceivedView& view) const;
+    // Moves the cursor behind the last of `views`, which peek() gave and nobody took since; false
+    // if any of them was not intact any more: then this reader is overtaken.
+    bool consume(std::span<const ReceivedView> views);
+
+    // Whether lead, state or the overtaken mark moved since the last call that found nothing: the
+    // second look of the sleep rule (ipc/wakeup.hpp).
+    bool changed() const;
+
+    // Octets of the message being read that were taken already.
+    ReadPosition position() const;
+    ReadMode mode() const { return mode_; }
+    const ipc::ReceiveView& view() const { return view_; }
+
+  private:
+    enum class Step : std::uint8_t { piece, none, bad };
+    // What one call knows: loaded once, in this order.
+    struct Look {
+        SessionState state;
+        std::uint64_t lead, reserved;
+        std::uint64_t first_ordinal;  // lowest that this call read
+        std::uint64_t
+            oldest_distance;  // octets from `reserved` back to the oldest payload that it read
+    };
+    struct Piece {
+        const std::byte* data = nullptr;
+        std::uint32_t length = 0;
+        std::uint32_t message_length = 0;  // as the entry says; of the whole message
+        std::uint64_t log_position = 0;
+        bool begins = false, ends = false, packed = false;
+        std::uint64_t ordinal = 0;
+        ReadPosition after;
+    };
+
+    bool open_look(Look& look, ReadPosition& at, ReadResult& result);
+    Step step(Look& look, ReadPosition& at, Piece& piece) const;
+    Step step_packed(const IndexEntry& entry, const std::byte* payload, ReadPosition& at,
+                     Piece& piece) const;
+    bool whole(const Look& look) const;
+    ReadResult at_end(const Look& look);
+    ReadResult refuse(const Look& look);
+    ReadResult overtaken();
+    ReadPosition behind(const ReadPosition& at, const Piece& piece, std::uint32_t taken) const;
+    bool enough_there(Look& look, const ReadPosition& at, std::size_t room);
+    ReadResult recv_message(Look& look, ReadPosition at, Scatter& room, unsigned flags);
+    ReadResult recv_stream(Look& look, ReadPosition at, Scatter& room, unsigned flags);
+    void commit(const ReadPosition& at, std::uint64_t messages, std::uint64_t bytes);
+
+    ipc::ReceiveView view_;
+    ipc::SocketPage* page_;
+    ReadMode mode_;
+    // Seen by the last call that found nothing.
+    std::uint64_t seen_lead_ = ~std::uint64_t{0};
+    SessionState seen_state_ = SessionState::open;
+    // How far the message at the cursor was looked through already, so that waiting for a long one
+    // costs no second look at each entry.
+    ReadPosition scan_from_, scan_to_;
+    std::uint64_t scan_bytes_ = 0;
+};
+
+}  // namespace fanfare::client
