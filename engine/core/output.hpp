@@ -1,9 +1,11 @@
-// Where the engine puts what it wants sent and told: frames and events in room that the caller lends.
+// Where the engine puts what it wants sent and told: frames and events in room that the caller
+// lends.
 //
-// Memory: the caller owns every frame buffer before and after the call. The engine writes a whole PGM packet
-// (checksum included) to frame.data and never touches octets before it; the caller prepends IP, UDP and link
-// headers there and hands the frame to a port, or takes it back unused. A full Output stops the engine early:
-// then next_deadline() == now and the caller calls again with fresh room.
+// Memory: the caller owns every frame buffer before and after the call. The engine writes a whole
+// PGM packet (checksum included) to frame.data and never touches octets before it; the caller
+// prepends IP, UDP and link headers there and hands the frame to a port, or takes it back unused. A
+// full Output stops the engine early: then next_deadline() == now and the caller calls again with
+// fresh room.
 #pragma once
 
 #include <cstddef>
@@ -15,28 +17,30 @@
 
 namespace fanfare::engine {
 
-// Octets every lent frame must have free before `data`: Ethernet 14 + VLAN 4 + IPv4 with Router Alert 24 +
-// UDP 8 = 50, rounded up so that `data` is 8-aligned.
+// Octets every lent frame must have free before `data`: Ethernet 14 + VLAN 4 + IPv4 with Router
+// Alert 24 + UDP 8 = 50, rounded up so that `data` is 8-aligned.
 inline constexpr std::size_t kFrameHeadroom = 64;
 
 enum class FrameKind : std::uint8_t { spm, odata, rdata, nak, nnak, ncf, spmr, poll, polr, ack };
 
 struct TxFrame {
-    std::byte* data = nullptr;      // first octet of the PGM packet
-    std::uint16_t capacity = 0;     // octets that may be written at data
-    std::uint16_t length = 0;       // octets written: the PGM packet
-    std::uint16_t prepended = 0;    // octets of headers written before data by the framing (not the engine's)
+    std::byte* data = nullptr;   // first octet of the PGM packet
+    std::uint16_t capacity = 0;  // octets that may be written at data
+    std::uint16_t length = 0;    // octets written: the PGM packet
+    std::uint16_t prepended =
+        0;  // octets of headers written before data by the framing (not the engine's)
     FrameKind kind = FrameKind::odata;
     std::uint8_t ttl = 1;
     bool router_alert = false;
-    Address destination;            // group or unicast NLA
-    void* handle = nullptr;         // the port's own; the engine leaves it alone
+    Address destination;     // group or unicast NLA
+    void* handle = nullptr;  // the port's own; the engine leaves it alone
 };
 
 struct Event {
     enum class Kind : std::uint8_t {
-        reset,        // session is over; cause says why
-        finished,     // receiver: all data up to OPT_FIN's lead is contiguous; source: window passed, may go
+        reset,     // session is over; cause says why
+        finished,  // receiver: all data up to OPT_FIN's lead is contiguous; source: window passed,
+                   // may go
         joined_late,  // receiver: started at `sqn`, behind it data existed
     };
     Kind kind{};
@@ -54,11 +58,14 @@ class Output {
     std::size_t room() const { return frames_.size() - used_; }
     std::span<TxFrame> frames() { return frames_.first(used_); }
 
-    void event(const Event& e) { if (event_count_ < kMaxEvents) events_[event_count_++] = e; }
+    void event(const Event& e) {
+        if (event_count_ < kMaxEvents) events_[event_count_++] = e;
+    }
     std::span<const Event> events() const { return {events_, event_count_}; }
 
   private:
-    static constexpr std::size_t kMaxEvents = 8;  // one call ends at most one session and reports few facts
+    static constexpr std::size_t kMaxEvents =
+        8;  // one call ends at most one session and reports few facts
     std::span<TxFrame> frames_;
     std::size_t used_ = 0;
     Event events_[kMaxEvents];

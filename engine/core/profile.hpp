@@ -1,5 +1,5 @@
-// Parameters of sources and receivers, and the three named sets of them (DESIGN section 6). Plain values: the
-// configuration, the option table and the engine all speak of these structs.
+// Parameters of sources and receivers, and the three named sets of them (DESIGN section 6). Plain
+// values: the configuration, the option table and the engine all speak of these structs.
 #pragma once
 
 #include <array>
@@ -12,44 +12,48 @@
 namespace fanfare::engine {
 
 struct SourceParameters {
-    std::uint64_t rate_bits_per_s = 1'000'000'000;  // cap on whole IP datagrams of the session; 0 = as fast as the port takes
-    Nanos window_ns = 250 * kMillisecond;           // how long sent data stays repairable; unused when rate is 0
-    std::uint64_t window_bytes = 31'250'000;        // payload octets the window may hold
-    std::uint32_t window_packets = 1u << 18;        // entries of the send window (power of two)
-    std::uint32_t advance_percent = 15;             // step of the trail, 1..50 (wsrm.md 5.5)
-    std::uint32_t late_join_percent = 0;            // 0..75 (OPT_JOIN, RFC 9.4)
-    bool announce_first = true;                     // OPT_JOIN with the first sqn until the trail first moves
+    std::uint64_t rate_bits_per_s =
+        1'000'000'000;  // cap on whole IP datagrams of the session; 0 = as fast as the port takes
+    Nanos window_ns =
+        250 * kMillisecond;  // how long sent data stays repairable; unused when rate is 0
+    std::uint64_t window_bytes = 31'250'000;  // payload octets the window may hold
+    std::uint32_t window_packets = 1u << 18;  // entries of the send window (power of two)
+    std::uint32_t advance_percent = 15;       // step of the trail, 1..50 (wsrm.md 5.5)
+    std::uint32_t late_join_percent = 0;      // 0..75 (OPT_JOIN, RFC 9.4)
+    bool announce_first = true;  // OPT_JOIN with the first sqn until the trail first moves
     bool random_first_sqn = true;
-    std::uint32_t start_spms = 3;                   // SPMs with an empty window before the first ODATA
-    std::uint32_t end_spms = 3;                     // SPMs with OPT_FIN (OPT_RST) back to back at the end
+    std::uint32_t start_spms = 3;  // SPMs with an empty window before the first ODATA
+    std::uint32_t end_spms = 3;    // SPMs with OPT_FIN (OPT_RST) back to back at the end
     Nanos ambient_spm_ns = 1 * kSecond;
-    std::array<Nanos, 9> heartbeat_spm_ns{};        // intervals after the last data; zeroes end the list
-    bool router_alert = true;                       // on SPM, NCF, RDATA (RFC 3208 sections 8, 13)
+    std::array<Nanos, 9> heartbeat_spm_ns{};  // intervals after the last data; zeroes end the list
+    bool router_alert = true;                 // on SPM, NCF, RDATA (RFC 3208 sections 8, 13)
     std::uint8_t ttl = 16;
-    std::uint32_t repair_share_percent = 50;        // most of the rate that RDATA takes while new data waits
-    Nanos ncf_merge_ns = 100 * kMicrosecond;        // repeated NCFs/RDATA for one sqn within this are merged
-    bool fragments = true;                          // OPT_FRAGMENT may be used
-    std::uint32_t max_fragments = 0;                // 0 = no limit (OpenPGM takes 16)
-    bool packed = false;                            // small messages share packets (private option 0x70)
-    Nanos linger_ns = 0;                            // after close without shutdown; 0 = until the window passed
+    std::uint32_t repair_share_percent =
+        50;  // most of the rate that RDATA takes while new data waits
+    Nanos ncf_merge_ns =
+        100 * kMicrosecond;           // repeated NCFs/RDATA for one sqn within this are merged
+    bool fragments = true;            // OPT_FRAGMENT may be used
+    std::uint32_t max_fragments = 0;  // 0 = no limit (OpenPGM takes 16)
+    bool packed = false;              // small messages share packets (private option 0x70)
+    Nanos linger_ns = 0;              // after close without shutdown; 0 = until the window passed
 };
 
 struct ReceiverParameters {
-    Nanos nak_backoff_min_ns = 0;                   // back-off is drawn from [min, max]
+    Nanos nak_backoff_min_ns = 0;  // back-off is drawn from [min, max]
     Nanos nak_backoff_max_ns = 50 * kMicrosecond;
-    Nanos nak_repeat_ns = 2 * kMillisecond;         // wait for the NCF
-    Nanos nak_rdata_ns = 2 * kMillisecond;          // wait for the RDATA after the NCF
-    bool adapt_to_round_trip = true;                // intervals follow the measured NAK -> NCF/RDATA times, never
-                                                    // above the three values' ceilings below
+    Nanos nak_repeat_ns = 2 * kMillisecond;  // wait for the NCF
+    Nanos nak_rdata_ns = 2 * kMillisecond;   // wait for the RDATA after the NCF
+    bool adapt_to_round_trip = true;  // intervals follow the measured NAK -> NCF/RDATA times, never
+                                      // above the three values' ceilings below
     Nanos round_trip_floor_ns = 50 * kMicrosecond;
     Nanos round_trip_ceiling_ns = 20 * kMillisecond;
     std::uint32_t ncf_retries = 50;
     std::uint32_t data_retries = 50;
-    bool nak_lists = true;                          // OPT_NAK_LIST for what one burst showed
-    Nanos spmr_wait_ns = 250 * kMicrosecond;        // ODATA without SPM: ask for one after this
-    Nanos silence_ns = 30 * kSecond;                // no packet of the session for so long: reset
+    bool nak_lists = true;                    // OPT_NAK_LIST for what one burst showed
+    Nanos spmr_wait_ns = 250 * kMicrosecond;  // ODATA without SPM: ask for one after this
+    Nanos silence_ns = 30 * kSecond;          // no packet of the session for so long: reset
     std::uint8_t ttl = 16;
-    bool router_alert = true;                       // on single NAKs
+    bool router_alert = true;  // on single NAKs
 };
 
 enum class ProfileName : std::uint8_t { lan = 0, windows = 1, openpgm = 2 };
@@ -59,16 +63,18 @@ struct Profile {
     ReceiverParameters receiver;
 };
 
-// lan: DESIGN section 6. windows: 56 kbit/s, 10,000,000 octets, 1,428,571 ms, back-off 600 ms, repeat 1 s,
-// RDATA 4 s, 10 retries, ambient SPM 3 s, TTL 255 (wsrm.md 2.1, interop.md 9). openpgm: no Router Alert, first
-// sqn 0, at most 16 fragments, no OPT_JOIN, heartbeat and timers of interop.md sections 3 and 14.
+// lan: DESIGN section 6. windows: 56 kbit/s, 10,000,000 octets, 1,428,571 ms, back-off 600 ms,
+// repeat 1 s, RDATA 4 s, 10 retries, ambient SPM 3 s, TTL 255 (wsrm.md 2.1, interop.md 9). openpgm:
+// no Router Alert, first sqn 0, at most 16 fragments, no OPT_JOIN, heartbeat and timers of
+// interop.md sections 3 and 14.
 Profile profile(ProfileName name);
 std::optional<ProfileName> profile_named(std::string_view name);
 std::string_view to_string(ProfileName name);
 
-// Largest TSDU of a session (DESIGN section 4): MTU - IP (24 with Router Alert, else 20) - 8 if UDP - 24 - the
-// options that ODATA, RDATA of this session can carry. Message and stream sessions alike; a fragment has
-// 20 octets less (`fragment` true). `mtu` is the interface's, 576..9000.
-std::uint16_t largest_tsdu(const SourceParameters& parameters, std::uint16_t mtu, bool udp, bool fragment);
+// Largest TSDU of a session (DESIGN section 4): MTU - IP (24 with Router Alert, else 20) - 8 if UDP
+// - 24 - the options that ODATA, RDATA of this session can carry. Message and stream sessions
+// alike; a fragment has 20 octets less (`fragment` true). `mtu` is the interface's, 576..9000.
+std::uint16_t largest_tsdu(const SourceParameters& parameters, std::uint16_t mtu, bool udp,
+                           bool fragment);
 
 }  // namespace fanfare::engine

@@ -1,4 +1,5 @@
-// A PGM receiver: one transport session as it is received (RFC 3208 sections 3.2, 6, 9; DESIGN sections 3 to 6).
+// A PGM receiver: one transport session as it is received (RFC 3208 sections 3.2, 6, 9; DESIGN
+// sections 3 to 6).
 #pragma once
 
 #include <cstddef>
@@ -25,55 +26,72 @@ struct ReceiveMemory {
 struct ReceiverIdentity {
     Tsi tsi;
     std::uint16_t destination_port = 0;
-    Address group;       // IP destination of the session's data
-    Address ip_source;   // IP source of its first SPM or ODATA: all later packets must come from it
+    Address group;      // IP destination of the session's data
+    Address ip_source;  // IP source of its first SPM or ODATA: all later packets must come from it
 };
 
-// How far this burst may overwrite: published by the caller before the burst's first packet is handed in.
+// How far this burst may overwrite: published by the caller before the burst's first packet is
+// handed in.
 struct Reservation {
     std::uint64_t log_position;  // octets below (log_position - log size) may be overwritten
     std::uint64_t ordinal;       // entries below (ordinal - index size) may be overwritten
 };
 
 enum class Verdict : std::uint8_t {  // what became of a packet; each has a counter
-    accepted, duplicate, before_window, beyond_window, window_full, checksum_wrong, untrusted_source, stale_spm,
-    not_for_receiver, session_over, malformed, count_
+    accepted,
+    duplicate,
+    before_window,
+    beyond_window,
+    window_full,
+    checksum_wrong,
+    untrusted_source,
+    stale_spm,
+    not_for_receiver,
+    session_over,
+    malformed,
+    count_
 };
 
 struct ReceiverStatistics {  // wsrm.md 2.4, and what status shows
-    std::uint64_t odata_received = 0, rdata_received = 0, duplicates = 0, data_bytes = 0, total_bytes = 0,
-        spm_received = 0, ncf_received = 0, naks_sent = 0, nak_packets_sent = 0, parity_naks_sent = 0, spmr_sent = 0,
-        losses_detected = 0, losses_repaired = 0, losses_unrecoverable = 0, pending_naks = 0, outstanding_naks = 0,
-        first_nak_sqn = 0, sequences_min = 0, sequences_max = 0, sequences_sum = 0, sequences_samples = 0,
-        rate_kbits_last = 0, rate_kbits_overall = 0, packets_buffered = 0;
+    std::uint64_t odata_received = 0, rdata_received = 0, duplicates = 0, data_bytes = 0,
+                  total_bytes = 0, spm_received = 0, ncf_received = 0, naks_sent = 0,
+                  nak_packets_sent = 0, parity_naks_sent = 0, spmr_sent = 0, losses_detected = 0,
+                  losses_repaired = 0, losses_unrecoverable = 0, pending_naks = 0,
+                  outstanding_naks = 0, first_nak_sqn = 0, sequences_min = 0, sequences_max = 0,
+                  sequences_sum = 0, sequences_samples = 0, rate_kbits_last = 0,
+                  rate_kbits_overall = 0, packets_buffered = 0;
     std::uint64_t verdicts[static_cast<std::size_t>(Verdict::count_)] = {};
 };
 
 class Receiver {
   public:
-    // Allocates everything it will ever need, so that it can wait in a pool; start() gives it a session.
-    Receiver(const ReceiverParameters& parameters, const ReceiveMemory& memory, const checksum::Kernels& kernels);
+    // Allocates everything it will ever need, so that it can wait in a pool; start() gives it a
+    // session.
+    Receiver(const ReceiverParameters& parameters, const ReceiveMemory& memory,
+             const checksum::Kernels& kernels);
     ~Receiver();
     Receiver(const Receiver&) = delete;
     Receiver& operator=(const Receiver&) = delete;
 
     void start(const ReceiverIdentity& identity, std::uint64_t seed, Nanos now);
 
-    // Opens a burst in which at most `payload_bytes` octets of payload will arrive. The caller makes the result
-    // visible to readers, with a release fence, before the first on_packet of the burst; the receiver drops
-    // (window_full) what would go beyond it. Must be called before on_packet; may be called once per packet.
+    // Opens a burst in which at most `payload_bytes` octets of payload will arrive. The caller
+    // makes the result visible to readers, with a release fence, before the first on_packet of the
+    // burst; the receiver drops (window_full) what would go beyond it. Must be called before
+    // on_packet; may be called once per packet.
     Reservation open_burst(std::size_t payload_bytes);
 
-    // SPM, ODATA, RDATA, NCF, POLL and other receivers' NAKs of this TSI. `tpdu` is the packet's octets (for the
-    // checksum, which is verified in the pass that copies the payload). Nothing becomes visible through
-    // next_ordinal() before it was judged.
-    Verdict on_packet(const wire::Packet& packet, std::span<const std::byte> tpdu, Address ip_source, Nanos now,
-                      Output& out);
+    // SPM, ODATA, RDATA, NCF, POLL and other receivers' NAKs of this TSI. `tpdu` is the packet's
+    // octets (for the checksum, which is verified in the pass that copies the payload). Nothing
+    // becomes visible through next_ordinal() before it was judged.
+    Verdict on_packet(const wire::Packet& packet, std::span<const std::byte> tpdu,
+                      Address ip_source, Nanos now, Output& out);
     void on_tick(Nanos now, Output& out);
     Nanos next_deadline() const;
 
-    // First ordinal that is not contiguous: readers may read every entry before it. 0 until the session's start
-    // is known. start_ordinal() is the first ordinal of the session (1 << 32 | sqn).
+    // First ordinal that is not contiguous: readers may read every entry before it. 0 until the
+    // session's start is known. start_ordinal() is the first ordinal of the session (1 << 32 |
+    // sqn).
     std::uint64_t next_ordinal() const;
     std::uint64_t start_ordinal() const;
     SessionState state() const;

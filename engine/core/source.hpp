@@ -1,4 +1,5 @@
-// A PGM source: one transport session as its sender (RFC 3208 sections 3.1, 5, 7, 9.7; wsrm.md 5.5).
+// A PGM source: one transport session as its sender (RFC 3208 sections 3.1, 5, 7, 9.7;
+// wsrm.md 5.5).
 #pragma once
 
 #include <cstddef>
@@ -23,44 +24,48 @@ struct SourceIdentity {
     std::uint64_t seed = 0;
 };
 
-// One packet's worth of data to send. The octets stay where they are, unchanged, until the source lets go of
-// them: released_position() >= release_position says so. At most largest_tsdu() octets.
+// One packet's worth of data to send. The octets stay where they are, unchanged, until the source
+// lets go of them: released_position() >= release_position says so. At most largest_tsdu() octets.
 struct Publish {
     const std::byte* data = nullptr;
     std::uint16_t length = 0;
-    bool fragment = false;               // carries OPT_FRAGMENT
-    bool packed = false;                 // payload is a container (OptionType::packed)
-    std::uint32_t message_offset = 0;    // of this fragment in its message; 0 starts a new message
+    bool fragment = false;             // carries OPT_FRAGMENT
+    bool packed = false;               // payload is a container (OptionType::packed)
+    std::uint32_t message_offset = 0;  // of this fragment in its message; 0 starts a new message
     std::uint32_t message_length = 0;
     std::uint64_t release_position = 0;  // caller's log position behind this packet; grows
 };
 
 struct SourceStatistics {  // wsrm.md 2.3, and what status shows
-    std::uint64_t data_bytes_sent = 0, total_bytes_sent = 0, odata_packets_sent = 0, rdata_packets_sent = 0,
-        spm_sent = 0, ncf_sent = 0, naks_received = 0, naks_too_late = 0, naks_after_rdata = 0,
-        naks_outstanding = 0, spmr_received = 0, rejected = 0, rate_kbits_last = 0, rate_kbits_overall = 0;
+    std::uint64_t data_bytes_sent = 0, total_bytes_sent = 0, odata_packets_sent = 0,
+                  rdata_packets_sent = 0, spm_sent = 0, ncf_sent = 0, naks_received = 0,
+                  naks_too_late = 0, naks_after_rdata = 0, naks_outstanding = 0, spmr_received = 0,
+                  rejected = 0, rate_kbits_last = 0, rate_kbits_overall = 0;
 };
 
 class Source {
   public:
     // Allocates everything it will ever need. `kernels` outlives the source.
-    Source(const SourceParameters& parameters, const SourceIdentity& identity, std::uint16_t mtu, bool udp,
-           const checksum::Kernels& kernels);
+    Source(const SourceParameters& parameters, const SourceIdentity& identity, std::uint16_t mtu,
+           bool udp, const checksum::Kernels& kernels);
     ~Source();
     Source(const Source&) = delete;
     Source& operator=(const Source&) = delete;
 
-    // Numbers and sends as many of `items` as rate, window and output room allow; returns how many were taken
-    // (a prefix). Sends the starting SPMs before the first. Returns 0 after finish() or abort().
+    // Numbers and sends as many of `items` as rate, window and output room allow; returns how many
+    // were taken (a prefix). Sends the starting SPMs before the first. Returns 0 after finish() or
+    // abort().
     std::size_t publish(std::span<const Publish> items, Nanos now, Output& out);
-    // NAK, NNAK, SPMR (and POLR, ACK): whatever arrived for this TSI. Judges source and group NLA and ports.
+    // NAK, NNAK, SPMR (and POLR, ACK): whatever arrived for this TSI. Judges source and group NLA
+    // and ports.
     void on_packet(const wire::Packet& packet, Address ip_source, Nanos now, Output& out);
     void on_tick(Nanos now, Output& out);
     // When on_tick or a publish that was refused wants to be called next; kNever if not.
     Nanos next_deadline() const;
 
-    // OPT_FIN from now on; nothing more will be published. The source repairs until its window has passed (at
-    // most `linger_ns` when that is not 0), then says Event::finished and is_done() holds.
+    // OPT_FIN from now on; nothing more will be published. The source repairs until its window has
+    // passed (at most `linger_ns` when that is not 0), then says Event::finished and is_done()
+    // holds.
     void finish(Nanos now);
     // OPT_RST: end_spms SPMs with the option, then done. `error` is the 6-bit code of RFC 9.8.4.
     void abort(Nanos now, std::uint8_t error, ResetCause cause);
@@ -73,7 +78,8 @@ class Source {
     Sqn trail() const;
     Sqn lead() const;  // trail - 1 when the window is empty
     const SourceStatistics& statistics() const;
-    // Rate and window may not be changed in a session; TTL, late join and the rest neither (wsrm.md O-5).
+    // Rate and window may not be changed in a session; TTL, late join and the rest neither (wsrm.md
+    // O-5).
     std::uint16_t largest_tsdu(bool fragment) const;
 
   private:

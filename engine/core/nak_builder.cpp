@@ -1,0 +1,48 @@
+#include "engine/core/nak_builder.hpp"
+
+#include "engine/core/packet_writer.hpp"
+#include "engine/wire/octets.hpp"
+
+namespace fanfare::engine {
+
+namespace {
+
+wire::Packet towards_source(const ReceiverIdentity& identity, wire::Type type) {
+    wire::Packet packet{};
+    packet.type = type;
+    packet.source_port = identity.destination_port;
+    packet.destination_port = identity.tsi.source_port;
+    packet.gsi = identity.tsi.gsi;
+    return packet;
+}
+
+}  // namespace
+
+bool write_nak(const ReceiverIdentity& identity, const ReceiverParameters& parameters, Address path,
+               std::span<const Sqn> sqns, const checksum::Kernels& kernels, TxFrame& frame) {
+    wire::Packet packet = towards_source(identity, wire::Type::nak);
+    packet.sqn = sqns.front();
+    packet.source = identity.ip_source;
+    packet.group = identity.group;
+    std::byte list[4 * wire::kNakListMax];
+    if (sqns.size() > 1) {
+        for (std::size_t i = 1; i < sqns.size(); ++i) {
+            wire::put32(list + 4 * (i - 1), sqns[i]);
+        }
+        packet.options.set(wire::OptionBit::nak_list);
+        packet.options.nak_list = {list, static_cast<std::uint8_t>(sqns.size() - 1)};
+        packet.flags = wire::kOptPresent | wire::kOptNetworkSignificant;
+    }
+    return write_control_packet(packet, FrameKind::nak, path, parameters.ttl,
+                                parameters.router_alert && sqns.size() == 1, kernels, frame);
+}
+
+bool write_spmr(const ReceiverIdentity& identity, const ReceiverParameters& parameters,
+                bool multicast, const checksum::Kernels& kernels, TxFrame& frame) {
+    const wire::Packet packet = towards_source(identity, wire::Type::spmr);
+    return write_control_packet(packet, FrameKind::spmr,
+                                multicast ? identity.group : identity.ip_source,
+                                multicast ? 1 : parameters.ttl, false, kernels, frame);
+}
+
+}  // namespace fanfare::engine

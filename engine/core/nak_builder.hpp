@@ -1,0 +1,23 @@
+// What a receiver sends: NAKs, single and listed, and SPMRs (RFC 3208 8.3, 9.3, 13.6).
+#pragma once
+
+#include <span>
+
+#include "engine/checksum/checksum.hpp"
+#include "engine/core/output.hpp"
+#include "engine/core/profile.hpp"
+#include "engine/core/receiver.hpp"
+
+namespace fanfare::engine {
+
+// A NAK for `sqns` (ascending, 1 to 63) to the path address of the session's last SPM. Ports are
+// exchanged, as in all packets towards a source. Router Alert stands on single NAKs only. False
+// when the frame is too small.
+bool write_nak(const ReceiverIdentity& identity, const ReceiverParameters& parameters, Address path,
+               std::span<const Sqn> sqns, const checksum::Kernels& kernels, TxFrame& frame);
+
+// An SPMR: to the group with TTL 1, where it silences the neighbours, or to the source.
+bool write_spmr(const ReceiverIdentity& identity, const ReceiverParameters& parameters,
+                bool multicast, const checksum::Kernels& kernels, TxFrame& frame);
+
+}  // namespace fanfare::engine

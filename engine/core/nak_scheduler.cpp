@@ -1,0 +1,146 @@
+#include "engine/core/nak_scheduler.hpp"
+
+#include <algorithm>
+
+namespace fanfare::engine {
+
+namespace {
+
+RoundTrip::Bounds bounds(const ReceiverParameters& p, Nanos initial) {
+    return {initial, p.round_trip_floor_ns,
+            std::max(p.round_trip_ceiling_ns, p.round_trip_floor_ns), p.adapt_to_round_trip};
+}
+
+}  // namespace
+
+NakScheduler::NakScheduler(const ReceiverParameters& parameters, std::uint32_t slots)
+    : parameters_(parameters), slots_(slots), mask_(slots - 1), wheel_(slots) {
+    // Retries are kept in an octet.
+    parameters_.ncf_retries = std::min(parameters_.ncf_retries, 254u);
+    parameters_.data_retries = std::min(parameters_.data_retries, 254u);
+    clear(0);
+}
+
+void NakScheduler::clear(Nanos now) {
+    std::fill(slots_.begin(), slots_.end(), Slot{});
+    wheel_.clear(now);
+    confirmation_ = RoundTrip(bounds(parameters_, parameters_.nak_repeat_ns));
+    repair_ = RoundTrip(bounds(parameters_, parameters_.nak_rdata_ns));
+    pace_ = RepairPace{};
+    waiting_ncf_ = waiting_data_ = 0;
+    losses_ = 0;
+}
+
+void NakScheduler::open(std::uint64_t ordinal, Nanos deadline) {
+    at(ordinal) = Slot{};
+    at(ordinal).state = State::back_off;
+    ++waiting_ncf_;
+    arm(ordinal, deadline);
+}
+
+bool NakScheduler::close(std::uint64_t ordinal, Nanos now) {
+    Slot& slot = at(ordinal);
+    if (slot.state == State::idle) return false;
+    wheel_.cancel(static_cast<std::uint32_t>(ordinal & mask_));
+    if (slot.state == State::wait_data) {
+        --waiting_data_;
+        // Only first attempts are measured: later ones can't tell which request was answered
+        // (Karn).
+        if (slot.data_retries == 0) repair_.sample(now - slot.since);
+        pace_.repaired();
+    } else {
+        --waiting_ncf_;
+    }
+    const bool lost = slot.counted;
+    slot.state = State::idle;
+    return lost;
+}
+
+void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {
+    Slot& slot = at(ordinal);
+    switch (slot.state) {
+        case State::idle:
+            return;
+        case State::wait_ncf:
+            if (slot.asked && slot.ncf_retries == 0 && slot.data_retries == 0) {
+                confirmation_.sample(now - slot.since);
+            }
+            [[fallthrough]];
+        case State::back_off:
+            --waiting_ncf_;
+            ++waiting_data_;
+            slot.state = State::wait_data;
+            slot.since = now;
+            count_loss(slot);
+            break;
+        case State::wait_data:
+            break;
+    }
+    arm(ordinal, now + repair_.timeout(slot.data_retries));
+}
+
+void NakScheduler::overheard(std::uint64_t ordinal, Nanos now) {
+    Slot& slot = at(ordinal);
+    switch (slot.state) {
+        case State::idle:
+            return;
+        case State::back_off:
+            slot.state = State::wait_ncf;
+            slot.asked = false;
+            slot.since = now;
+            count_loss(slot);
+            [[fallthrough]];
+        case State::wait_ncf:
+            arm(ordinal, now + confirmation_.timeout(slot.ncf_retries));
+            break;
+        case State::wait_data:
+            arm(ordinal, now + repair_.timeout(slot.data_retries));
+            break;
+    }
+}
+
+NakScheduler::Due NakScheduler::run(Nanos now, std::uint64_t base, Random& random,
+                                    std::uint32_t& budget, std::span<std::uint64_t> due) {
+    Due result;
+    Nanos backoff = -1;  // one draw a call: numbers that failed together are asked for together
+    while (result.count < due.size()) {
+        const std::uint32_t index = wheel_.pop_expired(now, budget);
+        if (index == TimingWheel::kNone) break;
+        const std::uint64_t ordinal = base + ((index - base) & mask_);
+        Slot& slot = at(ordinal);
+        switch (slot.state) {
+            case State::idle:
+                continue;
+            case State::back_off: {
+                slot.state = State::wait_ncf;
+                slot.asked = true;
+                slot.since = now;
+                count_loss(slot);
+                arm(ordinal, now + confirmation_.timeout(slot.ncf_retries));
+                // RFC 6.3: oldest first. Timers expire nearly in order, so inserting from the end
+                // is short.
+                std::size_t place = result.count++;
+                for (; place > 0 && due[place - 1] > ordinal; --place) due[place] = due[place - 1];
+                due[place] = ordinal;
+                continue;
+            }
+            case State::wait_ncf:
+                if (++slot.ncf_retries > parameters_.ncf_retries) result.lost = ordinal;
+                break;
+            case State::wait_data:
+                pace_.late(now, repair_.timeout(slot.data_retries));
+                if (++slot.data_retries > parameters_.data_retries) result.lost = ordinal;
+                --waiting_data_;
+                ++waiting_ncf_;
+                break;
+        }
+        slot.state = State::back_off;
+        if (backoff < 0) backoff = draw_backoff(random);
+        arm(ordinal, now + backoff);
+        if (result.lost != 0) return result;
+    }
+    result.more = wheel_.next_deadline() <= now;
+    return result;
+}
+
+}  // namespace fanfare::engine

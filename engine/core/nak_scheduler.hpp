@@ -1,0 +1,92 @@
+// The repair state machine of RFC 3208 6.3, one state a missing number: BACK_OFF, WAIT_NCF,
+// WAIT_DATA. All room is allocated at construction; a number's state stands in the slot of its
+// ordinal.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/core/profile.hpp"
+#include "engine/core/random.hpp"
+#include "engine/core/repair_pace.hpp"
+#include "engine/core/round_trip.hpp"
+#include "engine/core/timing_wheel.hpp"
+#include "engine/types.hpp"
+
+namespace fanfare::engine {
+
+class NakScheduler {
+  public:
+    // `slots`: how many numbers beyond the first missing one can be tracked; a power of two.
+    NakScheduler(const ReceiverParameters& parameters, std::uint32_t slots);
+
+    void clear(Nanos now);
+
+    // A back-off drawn for all numbers that one burst showed missing: they leave in one list.
+    Nanos draw_backoff(Random& random) const {
+        return random.between(parameters_.nak_backoff_min_ns, parameters_.nak_backoff_max_ns);
+    }
+    // The number is missing: BACK_OFF until `deadline`. Requires that it has no state yet.
+    void open(std::uint64_t ordinal, Nanos deadline);
+    bool tracks(std::uint64_t ordinal) const { return at(ordinal).state != State::idle; }
+    // Its data arrived. True when it had been asked for (by anybody), so that this is a repaired
+    // loss.
+    bool close(std::uint64_t ordinal, Nanos now);
+    // An NCF, or another receiver's NAK, names it. No effect on a number without state.
+    void confirmed(std::uint64_t ordinal, Nanos now);
+    void overheard(std::uint64_t ordinal, Nanos now);
+
+    struct Due {
+        std::size_t count = 0;   // numbers to ask for now
+        std::uint64_t lost = 0;  // != 0: retries of this number are exhausted
+        bool more = false;       // budget or room ran out before the timers did
+    };
+    // Runs timers: fills `due` with ordinals, ascending, that a NAK shall name now. `base` is the
+    // first missing ordinal. `budget` bounds the work.
+    Due run(Nanos now, std::uint64_t base, Random& random, std::uint32_t& budget,
+            std::span<std::uint64_t> due);
+
+    Nanos next_deadline() const { return wheel_.next_deadline(); }
+    std::uint32_t active() const { return waiting_ncf_ + waiting_data_; }
+    std::uint32_t limit() const { return pace_.limit(); }
+    std::uint32_t pending() const { return waiting_ncf_; }       // no NCF yet
+    std::uint32_t outstanding() const { return waiting_data_; }  // confirmed, no data yet
+    std::uint64_t losses() const { return losses_; }             // numbers that had to be asked for
+    const RoundTrip& confirmation() const { return confirmation_; }
+    const RoundTrip& repair() const { return repair_; }
+
+  private:
+    enum class State : std::uint8_t { idle, back_off, wait_ncf, wait_data };
+    struct Slot {
+        Nanos since = 0;  // when the NAK went out (wait_ncf) or the NCF came (wait_data)
+        State state = State::idle;
+        std::uint8_t ncf_retries = 0;
+        std::uint8_t data_retries = 0;
+        bool asked = false;    // we sent the NAK
+        bool counted = false;  // as a loss
+    };
+
+    Slot& at(std::uint64_t ordinal) { return slots_[ordinal & mask_]; }
+    const Slot& at(std::uint64_t ordinal) const { return slots_[ordinal & mask_]; }
+    void arm(std::uint64_t ordinal, Nanos deadline) {
+        wheel_.set(static_cast<std::uint32_t>(ordinal & mask_), deadline);
+    }
+    void count_loss(Slot& slot) {
+        losses_ += slot.counted ? 0 : 1;
+        slot.counted = true;
+    }
+
+    ReceiverParameters parameters_;
+    std::vector<Slot> slots_;
+    std::uint64_t mask_;
+    TimingWheel wheel_;
+    RoundTrip confirmation_;
+    RoundTrip repair_;
+    RepairPace pace_;
+    std::uint32_t waiting_ncf_ = 0;
+    std::uint32_t waiting_data_ = 0;
+    std::uint64_t losses_ = 0;
+};
+
+}  // namespace fanfare::engine

@@ -1,0 +1,122 @@
+// The receive window: payload in a log in order of arrival, one index entry a sequence number
+// (DESIGN section 4, RFC 3208 3.4). A packet's octets are written to the log's head, where nobody
+// may read yet; commit() makes the entry; next() moves over what has become contiguous. Readers see
+// entries below next() only.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/core/receiver.hpp"
+#include "engine/core/window_layout.hpp"
+#include "engine/types.hpp"
+
+namespace fanfare::engine {
+
+// What OPT_FRAGMENT said of an entry that is not contiguous yet.
+struct FragmentNote {
+    Sqn first_sqn;
+    std::uint32_t offset;
+};
+
+class ReceiveWindow {
+  public:
+    explicit ReceiveWindow(const ReceiveMemory& memory);
+
+    // Forgets the session; the memory's entries are cleared when they were used.
+    void clear();
+    // First number of the session: window empty, next() == ordinal of `first`.
+    void start(Sqn first);
+
+    bool started() const { return start_ != 0; }
+    std::uint64_t start_ordinal() const { return start_; }
+    std::uint64_t next() const { return next_; }
+    // Highest ordinal known to have been sent; next() - 1 when all of it is contiguous.
+    std::uint64_t lead() const { return lead_; }
+    // Entries held beyond the first missing one.
+    std::uint64_t buffered() const { return buffered_; }
+    // Ordinals from here on are out of reach: their slots may still be read by others.
+    std::uint64_t reach() const { return reach_; }
+    std::uint64_t half() const { return half_; }
+    std::uint64_t head() const { return head_; }
+
+    Reservation reserve(std::size_t payload_bytes);
+
+    // The ordinal nearest to next() that has these low 32 bits. Requires started().
+    std::uint64_t ordinal_of(Sqn sqn) const {
+        return next_ + static_cast<std::uint64_t>(
+                           static_cast<std::int64_t>(sqn_distance(static_cast<Sqn>(next_), sqn)));
+    }
+    // True when the entry of this ordinal, start <= ordinal < reach(), is here.
+    bool held(std::uint64_t ordinal) const {
+        if (ordinal < next_) return true;
+        const IndexEntry& entry = index_[ordinal & index_mask_];
+        return entry.sqn == static_cast<Sqn>(ordinal) &&
+               (entry.flags & (kEntryData | kEntryVoid)) != 0;
+    }
+
+    // Whether `length` octets of this ordinal (next <= ordinal < reach, not held) have room without
+    // touching data that is not contiguous yet; `position` is where they go. Room for the numbers
+    // still missing before the highest one held is kept free, so that repairs can always be placed.
+    bool room_for(std::uint64_t ordinal, std::uint32_t length, std::uint64_t& position) const;
+    std::byte* at(std::uint64_t position) { return log_.data() + (position & log_mask_); }
+
+    // The octets at `position` (from room_for) are the ordinal's data.
+    void commit(std::uint64_t ordinal, std::uint64_t position, std::uint32_t length,
+                std::uint16_t flags, std::uint32_t apdu_length, const FragmentNote* fragment);
+    // Numbers up to `ordinal` (< reach) are known to exist.
+    void extend(std::uint64_t ordinal);
+
+    // Moves next() over all that is contiguous. `judge(entry, is_fragment, note, ordinal)` is asked
+    // for each entry in order, may change its flags, and stops the move by returning false (then
+    // advance() returns false and next() stands at that entry).
+    template <typename Judge>
+    bool advance(Judge&& judge) {
+        while (next_ <= lead_ && held(next_)) {
+            IndexEntry& entry = index_[next_ & index_mask_];
+            const bool fragment = (entry.flags & kFragment) != 0;
+            entry.flags &= static_cast<std::uint16_t>(~kFragment);
+            if (!judge(entry, fragment, fragments_[next_ & fragment_mask_], next_)) return false;
+            ++next_;
+            --buffered_;
+        }
+        if (buffered_ == 0) gaps_first_ = gaps_last_;
+        return true;
+    }
+
+  private:
+    static constexpr std::uint16_t kFragment = 0x8000;  // private to entries beyond next()
+
+    // A run of numbers became known while the log's head stood at `floor`: data of later numbers
+    // lies above it.
+    struct Gap {
+        std::uint64_t ordinal;
+        std::uint64_t floor;
+    };
+    // Enough for one gap in each of a thousand bursts; beyond it the earlier, lower floor stands
+    // for the later ones, which only refuses a little more.
+    static constexpr std::size_t kGaps = 1024;
+
+    void open_gap(std::uint64_t ordinal);
+    // No data that is not contiguous lies below this log position. Requires buffered_ > 0.
+    std::uint64_t floor() const;
+
+    std::span<IndexEntry> index_;
+    std::span<std::byte> log_;
+    std::uint64_t index_mask_, log_mask_, fragment_mask_, half_;
+    std::vector<FragmentNote> fragments_;
+    std::array<Gap, kGaps> gaps_;
+    mutable std::uint64_t gaps_first_ = 0;
+    std::uint64_t gaps_last_ = 0;
+
+    std::uint64_t start_ = 0, next_ = 0, lead_ = 0, reach_ = 0;
+    std::uint64_t head_ = 0, log_reach_ = 0, ordinal_reserved_ = 0;
+    std::uint64_t buffered_ = 0, highest_held_ = 0, base_ = 0;
+    std::uint32_t longest_ = 0;  // longest payload so far: what a missing number may need
+    bool used_ = false;
+};
+
+}  // namespace fanfare::engine

@@ -1,0 +1,521 @@
+// Routes what a source is told to its mechanisms; the rules stand in their files.
+#include "engine/core/source.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "engine/core/random.hpp"
+#include "engine/core/rate_limiter.hpp"
+#include "engine/core/rate_meter.hpp"
+#include "engine/core/repair_queue.hpp"
+#include "engine/core/repair_share.hpp"
+#include "engine/core/send_window.hpp"
+#include "engine/core/source_closing.hpp"
+#include "engine/core/source_packets.hpp"
+#include "engine/core/spm_schedule.hpp"
+#include "engine/core/trail_advance.hpp"
+
+namespace fanfare::engine {
+
+namespace {
+
+// A step of the trail touches one cache line an entry: this many cost well below 100 us, the rest
+// goes with the next call.
+constexpr std::uint64_t kTrailStepsPerCall = 4096;
+// RFC 13.4 limits answers to SPMRs to one per IHB_MIN; where that is longer than a receiver's
+// patience (SPMR_BO_IVL, 250 ms) this holds instead.
+constexpr Nanos kSpmrAnswerLimit = 100 * kMillisecond;
+
+Sqn first_sqn(const SourceParameters& parameters, const SourceIdentity& identity) {
+    return parameters.random_first_sqn ? static_cast<Sqn>(Random(identity.seed).next())
+                                       : identity.first_sqn;
+}
+
+}  // namespace
+
+struct Source::Parts {
+    Parts(const SourceParameters& p, const SourceIdentity& i, std::uint16_t mtu, bool udp,
+          const checksum::Kernels& kernels)
+        : parameters(p),
+          identity(i),
+          packets(p, i, mtu, udp, kernels),
+          window(p.window_packets, first_sqn(p, i)),
+          repairs(p.window_packets),
+          confirms(p.window_packets),
+          limiter(p.rate_bits_per_s, mtu),
+          share(p.repair_share_percent, mtu),
+          schedule(p.ambient_spm_ns, p.heartbeat_spm_ns),
+          advance(p),
+          closing(p),
+          tsdu(engine::largest_tsdu(p, mtu, udp, false)),
+          tsdu_fragment(engine::largest_tsdu(p, mtu, udp, true)),
+          spms_owed(std::max(p.start_spms, 1u)) {}
+
+    SourceParameters parameters;
+    SourceIdentity identity;
+    SourcePackets packets;
+    SendWindow window;
+    RepairQueue repairs;   // numbers that wait for RDATA
+    RepairQueue confirms;  // numbers that wait for an NCF: only while an Output was full
+    RateLimiter limiter;
+    RepairShare share;
+    SpmSchedule schedule;
+    TrailAdvance advance;
+    SourceClosing closing;
+    RateMeter meter;
+    SourceStatistics statistics;
+    std::uint16_t tsdu, tsdu_fragment;
+
+    std::uint32_t
+        spms_owed;         // SPMs to send at once: at the start, at the end, when the trail moved
+    bool started = false;  // the starting SPMs are out
+    bool metering = false;
+    bool trail_moved = false;
+    bool syn_on_first = false;
+    bool announced = true;    // the trail's place is known from a packet sent since it moved
+    bool data_waits = false;  // the last publish was refused for want of tokens or frames
+    bool end_told = false;
+    Sqn spm_sqn = 0;
+    Sqn message_first = 0;
+    std::uint64_t released_at_end = 0;
+    Nanos publish_at = kNever;  // when tokens allow what a publish was refused
+    Nanos last_data_at = SendWindow::kLongAgo;
+    Nanos last_spmr_answer_at = SendWindow::kLongAgo;
+    Nanos now = 0;
+    bool stalled = false;  // an Output was full: go on at once
+    ResetCause cause = ResetCause::none;
+    bool reset_owed = false;
+
+    Sqn lead() const { return static_cast<Sqn>(window.next() - 1); }
+    Sqn trail() const { return static_cast<Sqn>(window.trail()); }
+
+    std::optional<Sqn> join() const {
+        if (parameters.announce_first && !trail_moved) return static_cast<Sqn>(window.first());
+        const std::uint64_t share_of = window.size() * parameters.late_join_percent / 100;
+        if (share_of == 0) return std::nullopt;
+        return static_cast<Sqn>(window.next() - share_of);
+    }
+
+    void enter(Nanos time) {
+        now = time;
+        stalled = false;
+        if (!metering) {
+            metering = true;
+            meter.start(now);
+            schedule.start(now);
+        }
+    }
+
+    void charge(const TxFrame& frame, FrameKind kind) {
+        limiter.charge(packets.datagram_size(kind, frame.length), now);
+    }
+
+    bool send_spm(Output& out) {
+        TxFrame* const frame = out.next();
+        if (frame == nullptr) {
+            stalled = true;
+            return false;
+        }
+        SourcePackets::SpmContents contents{spm_sqn, trail(), lead(), std::nullopt};
+        if (closing.aborting()) {
+            contents.rst_error = closing.error();
+        } else {
+            contents.join = join();
+            contents.fin = !closing.open();
+        }
+        if (!packets.write_spm(contents, *frame)) {
+            stalled = true;
+            return false;
+        }
+        charge(*frame, FrameKind::spm);
+        statistics.total_bytes_sent += frame->length;
+        meter.add(frame->length, now);
+        ++statistics.spm_sent;
+        ++spm_sqn;
+        announced = true;
+        schedule.spm_sent(now);
+        out.commit();
+        return true;
+    }
+
+    // SPMs owed and due. NCFs and SPMs are charged but never wait for tokens (RFC 5.1.3 puts them
+    // first).
+    bool send_spms(Output& out) {
+        while (spms_owed > 0) {
+            if (!send_spm(out)) return false;
+            --spms_owed;
+        }
+        if (!started) {
+            started = true;
+            return true;
+        }
+        if (!schedule.due(now) || closing.done()) return true;
+        if (!send_spm(out)) return false;
+        schedule.beat(now);
+        return true;
+    }
+
+    bool send_confirms(Output& out) {
+        while (!confirms.empty()) {
+            TxFrame* const frame = out.next();
+            if (frame == nullptr) {
+                stalled = true;
+                return false;
+            }
+            std::array<Sqn, wire::kNakListMax + 1> sqns;
+            std::size_t count = 0;
+            // A frame holds 62 numbers beside the one in the fixed part; without lists at the peers
+            // one each would do too, but a list is what answers a list.
+            std::uint64_t from = window.trail();
+            while (count < sqns.size() && !confirms.empty()) {
+                from = confirms.oldest(from);
+                confirms.erase(from);
+                window.at(from).ncf_at = now;
+                sqns[count++] = static_cast<Sqn>(from);
+            }
+            if (!packets.write_ncf({sqns.data(), count}, *frame)) {
+                stalled = true;
+                return false;
+            }
+            charge(*frame, FrameKind::ncf);
+            ++statistics.ncf_sent;
+            out.commit();
+        }
+        return true;
+    }
+
+    // The oldest pending repair; false when tokens or frames are short.
+    bool send_repair(Output& out, bool data_behind) {
+        TxFrame* const frame = out.next();
+        if (frame == nullptr) {
+            stalled = true;
+            return false;
+        }
+        const std::uint64_t ordinal = repairs.oldest(window.trail());
+        SendEntry& entry = window.at(ordinal);
+        const SourcePackets::DataContents contents{static_cast<Sqn>(ordinal), trail(), true,
+                                                   syn_on_first && ordinal == window.first(),
+                                                   std::nullopt};
+        const std::uint32_t datagram =
+            packets.datagram_size(FrameKind::rdata, packets.data_size(contents, entry));
+        if (!limiter.allows(datagram, now)) {
+            repair_at = limiter.allowed_at(datagram, now);
+            return false;
+        }
+        std::uint32_t sum = 0;
+        if (!packets.write_data(contents, entry, *frame, sum)) {
+            stalled = true;
+            return false;
+        }
+        if (checksum::fold(sum) != checksum::fold(entry.sum)) {
+            start_abort(0, ResetCause::sender_changed_sent_data);
+            return false;
+        }
+        repairs.erase(ordinal);
+        statistics.naks_outstanding = repairs.count();
+        entry.rdata_at = now;
+        charge(*frame, FrameKind::rdata);
+        if (data_behind) share.repair_sent(datagram);
+        count_data(*frame);
+        ++statistics.rdata_packets_sent;
+        out.commit();
+        settle_trail();
+        return true;
+    }
+
+    void count_data(const TxFrame& frame) {
+        statistics.total_bytes_sent += frame.length;
+        meter.add(frame.length, now);
+        schedule.data_sent(now);
+        announced = true;
+    }
+
+    enum class Sent : std::uint8_t { yes, no_frame, no_tokens, no_window };
+
+    Sent send_data(const Publish& item, Output& out) {
+        if (window.full() || (advance.by_time() && !window.empty() &&
+                              window.bytes() + item.length > parameters.window_bytes)) {
+            if (advance.by_time() || window.empty()) return Sent::no_window;
+            drop_oldest();
+        }
+        TxFrame* const frame = out.next();
+        if (frame == nullptr) return Sent::no_frame;
+        const std::uint64_t ordinal = window.next();
+        if (item.message_offset == 0) message_first = static_cast<Sqn>(ordinal);
+        SendEntry& entry = window.open();
+        entry = SendEntry{item.data,
+                          item.release_position,
+                          now,
+                          SendWindow::kLongAgo,
+                          SendWindow::kLongAgo,
+                          0,
+                          message_first,
+                          item.message_offset,
+                          item.message_length,
+                          item.length,
+                          item.fragment,
+                          item.packed};
+        const bool first = ordinal == window.first();
+        if (first) syn_on_first = packets.syn_fits(entry);
+        // What the packet announces includes itself.
+        SourcePackets::DataContents contents{static_cast<Sqn>(ordinal), trail(), false,
+                                             first && syn_on_first, join()};
+        const std::uint32_t datagram =
+            packets.datagram_size(FrameKind::odata, packets.data_size(contents, entry));
+        if (!limiter.allows(datagram, now)) {
+            publish_at = limiter.allowed_at(datagram, now);
+            return Sent::no_tokens;
+        }
+        if (!packets.write_data(contents, entry, *frame, entry.sum)) return Sent::no_frame;
+        window.commit();
+        advance.data_sent(now);
+        last_data_at = now;
+        charge(*frame, FrameKind::odata);
+        share.data_sent(datagram);
+        count_data(*frame);
+        statistics.data_bytes_sent += item.length;
+        ++statistics.odata_packets_sent;
+        out.commit();
+        while (advance.over(window)) drop_oldest();
+        return Sent::yes;
+    }
+
+    void drop_oldest() {
+        repairs.erase(window.trail());
+        confirms.erase(window.trail());
+        window.drop_oldest();
+        trail_moved = true;
+        announced = false;
+    }
+    // Moves the trail as far as the current step and the pending repairs let it.
+    void settle_trail() {
+        const std::uint64_t target = advance.target(window, repairs);
+        std::uint64_t steps = 0;
+        while (window.trail() < target && steps++ < kTrailStepsPerCall) drop_oldest();
+        if (window.trail() < target) stalled = true;
+        advance.settled(window);
+        statistics.naks_outstanding = repairs.count();
+    }
+    void advance_trail() {
+        if (advance.next_deadline() <= now) advance.expire(window, now);
+        settle_trail();
+        // In an idle session only an SPM can say that the trail moved.
+        if (!announced && last_data_at + advance.period() <= now) {
+            announced = true;
+            ++spms_owed;
+        }
+    }
+
+    void start_abort(std::uint8_t error, ResetCause why) {
+        if (closing.aborting() || closing.done()) return;
+        closing.abort(error);
+        cause = why;
+        reset_owed = true;
+        spms_owed = std::max(parameters.end_spms, 1u);
+        while (!confirms.empty()) confirms.erase(confirms.oldest(window.trail()));
+        while (!repairs.empty()) repairs.erase(repairs.oldest(window.trail()));
+        statistics.naks_outstanding = 0;
+    }
+
+    void end(Output& out) {
+        if (closing.aborting() && reset_owed) {
+            reset_owed = false;
+            out.event({Event::Kind::reset, cause, lead()});
+        }
+        if (closing.aborting() && spms_owed == 0) complete();
+        if (closing.reached(window.empty(), now) && spms_owed == 0 && !stalled) {
+            // One more SPM with OPT_FIN: by now the window is empty, and who still misses data
+            // learns it here instead of waiting for silence.
+            release_all();
+            if (!send_spm(out)) return;
+            complete();
+            out.event({Event::Kind::finished, ResetCause::none, lead()});
+        }
+    }
+    void release_all() {
+        while (!window.empty()) drop_oldest();
+        advance.settled(window);
+        statistics.naks_outstanding = 0;
+    }
+    void complete() {
+        release_all();
+        closing.complete();
+    }
+
+    Nanos repair_at = kNever;  // when tokens allow the next repair
+};
+
+Source::Source(const SourceParameters& parameters, const SourceIdentity& identity,
+               std::uint16_t mtu, bool udp, const checksum::Kernels& kernels)
+    : parts_(std::make_unique<Parts>(parameters, identity, mtu, udp, kernels)) {}
+Source::~Source() = default;
+
+std::size_t Source::publish(std::span<const Publish> items, Nanos now, Output& out) {
+    Parts& s = *parts_;
+    if (!s.closing.open()) return 0;
+    s.enter(now);
+    s.publish_at = kNever;
+    s.repair_at = kNever;
+    s.data_waits = false;
+    if (!s.send_confirms(out) || !s.send_spms(out)) {
+        s.data_waits = !items.empty();
+        return 0;
+    }
+    std::size_t taken = 0;
+    while (true) {
+        const bool data_behind = taken < items.size();
+        if (!s.repairs.empty() && (!data_behind || s.share.allows())) {
+            if (s.send_repair(out, data_behind)) continue;
+            s.data_waits = data_behind && s.closing.open();
+            s.publish_at = data_behind ? s.repair_at : kNever;
+            break;
+        }
+        if (!data_behind) {
+            s.share.refill();
+            break;
+        }
+        const Publish& item = items[taken];
+        if (item.length > (item.fragment ? s.tsdu_fragment : s.tsdu)) break;
+        const Parts::Sent sent = s.send_data(item, out);
+        if (sent == Parts::Sent::yes) {
+            ++taken;
+            continue;
+        }
+        if (sent == Parts::Sent::no_frame) s.stalled = true;
+        s.data_waits = sent != Parts::Sent::no_window;
+        break;
+    }
+    return taken;
+}
+
+void Source::on_tick(Nanos now, Output& out) {
+    Parts& s = *parts_;
+    if (s.closing.done()) return;
+    s.enter(now);
+    s.repair_at = kNever;
+    if (!s.send_confirms(out)) return;
+    s.advance_trail();
+    if (!s.send_spms(out)) return;
+    while (!s.repairs.empty() && (!s.data_waits || s.share.allows())) {
+        if (!s.send_repair(out, s.data_waits)) break;
+    }
+    s.end(out);
+    s.meter.roll(now);
+    s.statistics.rate_kbits_last = s.meter.kbits_last();
+    s.statistics.rate_kbits_overall = s.meter.kbits_overall(now);
+}
+
+void Source::on_packet(const wire::Packet& packet, Address, Nanos now, Output& out) {
+    Parts& s = *parts_;
+    if (s.closing.done() || s.closing.aborting()) return;
+    s.enter(now);
+    const bool ours =
+        packet.tsi() == s.identity.tsi && packet.data_port() == s.identity.destination_port;
+    switch (packet.type) {
+        case wire::Type::nak:
+            break;
+        case wire::Type::spmr:
+            if (!ours) {
+                ++s.statistics.rejected;
+                return;
+            }
+            ++s.statistics.spmr_received;
+            if (now - s.last_spmr_answer_at >= std::min(s.schedule.shortest(), kSpmrAnswerLimit)) {
+                s.last_spmr_answer_at = now;
+                if (s.spms_owed == 0) ++s.spms_owed;
+                s.send_spms(out);
+            }
+            return;
+        case wire::Type::nnak:  // a repairer has answered for us: nothing to do, but who may say so
+                                // is judged
+            if (!ours || packet.source != s.identity.nla || packet.group != s.identity.group) {
+                ++s.statistics.rejected;
+            }
+            return;
+        default:
+            ++s.statistics.rejected;
+            return;
+    }
+    if (!ours || packet.source != s.identity.nla || packet.group != s.identity.group ||
+        (packet.flags & wire::kOptParity) != 0) {
+        ++s.statistics.rejected;
+        return;
+    }
+    s.closing.nak_heard(now);
+    const std::size_t listed =
+        packet.options.has(wire::OptionBit::nak_list) ? packet.options.nak_list.count : 0;
+    for (std::size_t i = 0; i <= listed; ++i) {
+        const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
+        ++s.statistics.naks_received;
+        const std::uint64_t ordinal = s.window.ordinal_of(sqn);
+        if (!s.window.contains(ordinal)) {
+            // Behind the trail: nothing can be repaired, and an NCF would only make the receiver
+            // wait for it.
+            if (ordinal < s.window.trail()) {
+                ++s.statistics.naks_too_late;
+            } else {
+                ++s.statistics.rejected;  // never sent
+            }
+            continue;
+        }
+        SendEntry& entry = s.window.at(ordinal);
+        if (entry.rdata_at != SendWindow::kLongAgo) ++s.statistics.naks_after_rdata;
+        if (now - entry.ncf_at >= s.parameters.ncf_merge_ns) s.confirms.insert(ordinal);
+        // A NAK that crossed its RDATA on the way needs no second one.
+        if (now - entry.rdata_at >= s.parameters.ncf_merge_ns) s.repairs.insert(ordinal);
+    }
+    s.statistics.naks_outstanding = s.repairs.count();
+    s.send_confirms(out);
+}
+
+Nanos Source::next_deadline() const {
+    const Parts& s = *parts_;
+    if (s.closing.done()) return kNever;
+    if (s.stalled || s.spms_owed > 0 || s.reset_owed ||
+        s.closing.reached(s.window.empty(), s.now)) {
+        return s.now;
+    }
+    Nanos at = std::min(s.schedule.next(), s.advance.next_deadline());
+    at = std::min(at, s.closing.deadline());
+    if (!s.repairs.empty() && (!s.data_waits || s.share.allows())) {
+        at = std::min(at, s.repair_at == kNever ? s.now : s.repair_at);
+    }
+    if (s.data_waits) at = std::min(at, s.publish_at == kNever ? s.now : s.publish_at);
+    return at;
+}
+
+void Source::finish(Nanos now) {
+    Parts& s = *parts_;
+    if (!s.closing.open()) return;
+    s.now = now;
+    s.closing.finish(now);
+    s.data_waits = false;
+    s.spms_owed += std::max(s.parameters.end_spms, 1u);
+}
+
+void Source::abort(Nanos now, std::uint8_t error, ResetCause cause) {
+    Parts& s = *parts_;
+    s.now = now;
+    s.start_abort(error, cause);
+}
+
+bool Source::is_done() const {
+    return parts_->closing.done();
+}
+std::uint64_t Source::released_position() const {
+    return parts_->window.released_position();
+}
+Sqn Source::trail() const {
+    return parts_->trail();
+}
+Sqn Source::lead() const {
+    return parts_->lead();
+}
+const SourceStatistics& Source::statistics() const {
+    return parts_->statistics;
+}
+std::uint16_t Source::largest_tsdu(bool fragment) const {
+    return fragment ? parts_->tsdu_fragment : parts_->tsdu;
+}
+
+}  // namespace fanfare::engine

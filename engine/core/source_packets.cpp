@@ -1,0 +1,141 @@
+#include "engine/core/source_packets.hpp"
+
+#include <cstring>
+
+#include "engine/core/packet_writer.hpp"
+#include "engine/wire/octets.hpp"
+
+namespace fanfare::engine {
+
+namespace {
+
+constexpr std::size_t kTypeOffset = 4, kTsduLengthOffset = 14;  // common header, RFC section 8
+
+}  // namespace
+
+SourcePackets::SourcePackets(const SourceParameters& parameters, const SourceIdentity& identity,
+                             std::uint16_t mtu, bool udp, const checksum::Kernels& kernels)
+    : parameters_(parameters),
+      identity_(identity),
+      mtu_(mtu),
+      udp_(udp),
+      kernels_(kernels),
+      plain_{} {
+    wire::encode(common(wire::Type::odata), plain_, false);
+}
+
+wire::Packet SourcePackets::common(wire::Type type) const {
+    wire::Packet packet{};
+    packet.type = type;
+    packet.source_port = identity_.tsi.source_port;
+    packet.destination_port = identity_.destination_port;
+    packet.gsi = identity_.tsi.gsi;
+    return packet;
+}
+
+bool SourcePackets::write_spm(const SpmContents& contents, TxFrame& frame) const {
+    wire::Packet packet = common(wire::Type::spm);
+    packet.sqn = contents.sqn;
+    packet.trail = contents.trail;
+    packet.lead = contents.lead;
+    packet.path = identity_.nla;
+    if (contents.join) {
+        packet.options.set(wire::OptionBit::join);
+        packet.options.join.min_sqn = *contents.join;
+    }
+    if (contents.fin) packet.options.set(wire::OptionBit::fin);
+    if (contents.rst_error) {
+        packet.options.set(wire::OptionBit::rst);
+        // N bit: NAKs go unanswered from now on (RFC 9.8.4).
+        packet.options.rst = {true, static_cast<std::uint8_t>(*contents.rst_error & 0x3F)};
+    }
+    if (packet.options.present) packet.flags = wire::kOptPresent;
+    return write_control_packet(packet, FrameKind::spm, identity_.group, parameters_.ttl,
+                                alert_on(FrameKind::spm), kernels_, frame);
+}
+
+bool SourcePackets::write_ncf(std::span<const Sqn> sqns, TxFrame& frame) const {
+    wire::Packet packet = common(wire::Type::ncf);
+    packet.sqn = sqns.front();
+    packet.source = identity_.nla;
+    packet.group = identity_.group;
+    std::byte list[4 * wire::kNakListMax];
+    if (sqns.size() > 1) {
+        for (std::size_t i = 1; i < sqns.size(); ++i) wire::put32(list + 4 * (i - 1), sqns[i]);
+        packet.options.set(wire::OptionBit::nak_list);
+        packet.options.nak_list = {list, static_cast<std::uint8_t>(sqns.size() - 1)};
+        packet.flags = wire::kOptPresent | wire::kOptNetworkSignificant;
+    }
+    return write_control_packet(packet, FrameKind::ncf, identity_.group, parameters_.ttl,
+                                alert_on(FrameKind::ncf), kernels_, frame);
+}
+
+void SourcePackets::set_options(const DataContents& contents, const SendEntry& entry,
+                                wire::Packet& packet) const {
+    if (entry.fragment) {
+        packet.options.set(wire::OptionBit::fragment);
+        packet.options.fragment = {entry.message_first, entry.message_offset, entry.message_length};
+    }
+    if (contents.join) {
+        packet.options.set(wire::OptionBit::join);
+        packet.options.join.min_sqn = *contents.join;
+    }
+    if (contents.syn) packet.options.set(wire::OptionBit::syn);
+    if (entry.packed) packet.options.set(wire::OptionBit::packed);
+    if (packet.options.present) packet.flags = wire::kOptPresent;
+}
+
+std::uint32_t SourcePackets::data_size(const DataContents& contents, const SendEntry& entry) const {
+    if (!entry.fragment && !entry.packed && !contents.join && !contents.syn) {
+        return static_cast<std::uint32_t>(wire::kDataHeaderSize) + entry.length;
+    }
+    wire::Packet packet{};
+    packet.type = wire::Type::odata;
+    set_options(contents, entry, packet);
+    return static_cast<std::uint32_t>(wire::encoded_size(packet)) + entry.length;
+}
+
+bool SourcePackets::write_data(const DataContents& contents, const SendEntry& entry, TxFrame& frame,
+                               std::uint32_t& sum) const {
+    const auto type = contents.repair ? wire::Type::rdata : wire::Type::odata;
+    std::size_t header = wire::kDataHeaderSize;
+    std::byte* const packet_start = frame.data;
+    if (!entry.fragment && !entry.packed && !contents.join && !contents.syn) {
+        if (frame.capacity < header) return false;
+        std::memcpy(packet_start, plain_, header);
+        packet_start[kTypeOffset] = static_cast<std::byte>(type);
+        wire::put16(packet_start + kTsduLengthOffset, entry.length);
+        wire::put32(packet_start + wire::kHeaderSize, contents.sqn);
+        wire::put32(packet_start + wire::kHeaderSize + 4, contents.trail);
+    } else {
+        wire::Packet packet = common(type);
+        packet.sqn = contents.sqn;
+        packet.trail = contents.trail;
+        packet.payload = {entry.data, entry.length};  // for the TSDU length only
+        set_options(contents, entry, packet);
+        header = wire::encode(packet, {packet_start, frame.capacity}, false);
+        if (header == 0) return false;
+    }
+    if (frame.capacity - header < entry.length) return false;
+    sum = kernels_.copy_and_sum(packet_start + header, entry.data, entry.length);
+    store_checksum(packet_start, checksum::add(kernels_.sum(packet_start, header), sum, header));
+    frame.length = static_cast<std::uint16_t>(header + entry.length);
+    frame.kind = contents.repair ? FrameKind::rdata : FrameKind::odata;
+    frame.ttl = parameters_.ttl;
+    frame.router_alert = alert_on(frame.kind);
+    frame.destination = identity_.group;
+    return true;
+}
+
+bool SourcePackets::syn_fits(const SendEntry& first) const {
+    DataContents contents{};
+    contents.syn = true;
+    // The ODATA's OPT_JOIN stands in place of the Router Alert that only the RDATA has.
+    const std::uint32_t repair =
+        data_size(contents, first) + datagram_overhead(parameters_.router_alert, udp_);
+    if (parameters_.announce_first || parameters_.late_join_percent > 0) contents.join = 0;
+    const std::uint32_t original = data_size(contents, first) + datagram_overhead(false, udp_);
+    return repair <= mtu_ && original <= mtu_;
+}
+
+}  // namespace fanfare::engine
