@@ -13,10 +13,13 @@ constexpr Kernels kTables[] = {
 
 bool cpu_has(Level level) {
     switch (level) {
-        case Level::scalar: return true;
-        case Level::avx2: return __builtin_cpu_supports("avx2") != 0;
+        case Level::scalar:
+            return true;
+        case Level::avx2:
+            return __builtin_cpu_supports("avx2") != 0;
         case Level::avx512:
-            return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0;
+            return __builtin_cpu_supports("avx512f") != 0 &&
+                   __builtin_cpu_supports("avx512bw") != 0;
     }
     return false;
 }
@@ -30,6 +33,8 @@ const Kernels& kernels(Level at_most) {
     return kTables[0];
 }
 
-const Kernels& best_kernels() { return kernels(Level::avx512); }
+const Kernels& best_kernels() {
+    return kernels(Level::avx512);
+}
 
 }  // namespace fanfare::checksum

@@ -40,7 +40,8 @@ std::uint32_t run(std::byte* destination, const std::byte* source, std::size_t l
         at += 32;
     }
     const __m256i both = _mm256_add_epi64(even, odd);
-    const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    const __m128i half =
+        _mm_add_epi64(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
     std::uint64_t sum = static_cast<std::uint64_t>(_mm_extract_epi64(half, 0)) +
                         static_cast<std::uint64_t>(_mm_extract_epi64(half, 1));
     for (; length - at >= 8; at += 8) {
@@ -60,9 +61,12 @@ std::uint32_t run(std::byte* destination, const std::byte* source, std::size_t l
 
 }  // namespace
 
-std::uint32_t sum_avx2(const std::byte* data, std::size_t length) { return run<false>(nullptr, data, length); }
+std::uint32_t sum_avx2(const std::byte* data, std::size_t length) {
+    return run<false>(nullptr, data, length);
+}
 
-std::uint32_t copy_and_sum_avx2(std::byte* destination, const std::byte* source, std::size_t length) {
+std::uint32_t copy_and_sum_avx2(std::byte* destination, const std::byte* source,
+                                std::size_t length) {
     return run<true>(destination, source, length);
 }
 

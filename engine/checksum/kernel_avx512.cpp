@@ -5,8 +5,9 @@
 namespace fanfare::checksum {
 namespace {
 
-// Even and odd 32-bit words are added into 64-bit lanes: 2^32 words fit before one overflows. The last, partial
-// vector is loaded and stored under a mask: nothing outside is touched, absent octets count as zero.
+// Even and odd 32-bit words are added into 64-bit lanes: 2^32 words fit before one overflows. The
+// last, partial vector is loaded and stored under a mask: nothing outside is touched, absent octets
+// count as zero.
 template <bool kCopy>
 std::uint32_t run(std::byte* destination, const std::byte* source, std::size_t length) {
     const __m512i low = _mm512_set1_epi64(0xFFFFFFFF);
@@ -34,9 +35,12 @@ std::uint32_t run(std::byte* destination, const std::byte* source, std::size_t l
 
 }  // namespace
 
-std::uint32_t sum_avx512(const std::byte* data, std::size_t length) { return run<false>(nullptr, data, length); }
+std::uint32_t sum_avx512(const std::byte* data, std::size_t length) {
+    return run<false>(nullptr, data, length);
+}
 
-std::uint32_t copy_and_sum_avx512(std::byte* destination, const std::byte* source, std::size_t length) {
+std::uint32_t copy_and_sum_avx512(std::byte* destination, const std::byte* source,
+                                  std::size_t length) {
     return run<true>(destination, source, length);
 }
 

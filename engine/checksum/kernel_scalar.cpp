@@ -5,7 +5,8 @@
 namespace fanfare::checksum {
 namespace {
 
-// 32-bit words added in 64 bits, folded to 32 at the end: ones' complement sums may be folded at any width.
+// 32-bit words added in 64 bits, folded to 32 at the end: ones' complement sums may be folded at
+// any width.
 template <bool kCopy>
 std::uint32_t run(std::byte* destination, const std::byte* source, std::size_t length) {
     std::uint64_t sum = 0;
@@ -29,9 +30,12 @@ std::uint32_t run(std::byte* destination, const std::byte* source, std::size_t l
 
 }  // namespace
 
-std::uint32_t sum_scalar(const std::byte* data, std::size_t length) { return run<false>(nullptr, data, length); }
+std::uint32_t sum_scalar(const std::byte* data, std::size_t length) {
+    return run<false>(nullptr, data, length);
+}
 
-std::uint32_t copy_and_sum_scalar(std::byte* destination, const std::byte* source, std::size_t length) {
+std::uint32_t copy_and_sum_scalar(std::byte* destination, const std::byte* source,
+                                  std::size_t length) {
     return run<true>(destination, source, length);
 }
 
