@@ -1,0 +1,69 @@
+#include "control/registry.hpp"
+
+#include <algorithm>
+
+namespace fanfare::control {
+
+Registry::Registry(const ControlSettings& settings, std::vector<Interface> interfaces, std::uint32_t workers)
+    : settings(settings),
+      interfaces(std::move(interfaces)),
+      workers(workers),
+      budget(settings.memory_total_bytes, settings.memory_per_user_bytes),
+      receive_log_bytes(settings.receive_log_bytes) {}
+
+Socket* Registry::socket(std::uint64_t id) {
+    auto it = sockets.find(id);
+    return it == sockets.end() ? nullptr : &it->second;
+}
+
+SendSession* Registry::send_session(std::uint64_t id) {
+    auto it = send_sessions.find(id);
+    return it == send_sessions.end() ? nullptr : &it->second;
+}
+
+Reception* Registry::reception(std::uint64_t id) {
+    auto it = receptions.find(id);
+    return it == receptions.end() ? nullptr : &it->second;
+}
+
+int Registry::interface_with(Address address) const {
+    for (std::size_t i = 0; i < interfaces.size(); ++i)
+        if (interfaces[i].spec.address == address) return static_cast<int>(i);
+    return -1;
+}
+
+int Registry::first_available() const {
+    for (std::size_t i = 0; i < interfaces.size(); ++i)
+        if (interfaces[i].available()) return static_cast<int>(i);
+    return -1;
+}
+
+std::uint32_t Registry::sockets_of(std::uint32_t uid) const {
+    return static_cast<std::uint32_t>(
+        std::count_if(sockets.begin(), sockets.end(), [&](const auto& s) { return s.second.uid == uid; }));
+}
+
+std::uint32_t Registry::spares_of(std::uint32_t worker) const {
+    return static_cast<std::uint32_t>(std::count_if(receptions.begin(), receptions.end(), [&](const auto& r) {
+        return r.second.state == Reception::State::spare && r.second.worker == worker &&
+               r.second.memory.log_bytes == receive_log_bytes;
+    }));
+}
+
+bool Registry::wants(const Socket& listener, const Reception& session) const {
+    return listener.state == SocketState::listener && !listener.closing && listener.group == session.group &&
+           listener.port == session.destination_port && listener.options.udp_port == session.udp_port &&
+           (listener.options.source_filter.is_none() || listener.options.source_filter == session.source) &&
+           listener.listens.count(session.interface) != 0;
+}
+
+void Registry::note_finished(const Tsi& tsi) {
+    if (finished.size() == kFinishedMax) finished.pop_front();
+    finished.push_back(tsi);
+}
+
+bool Registry::has_finished(const Tsi& tsi) const {
+    return std::find(finished.begin(), finished.end(), tsi) != finished.end();
+}
+
+}  // namespace fanfare::control
