@@ -32,11 +32,13 @@ constexpr std::uint32_t kJumpsBelieved = 64;
 
 struct Receiver::Parts {
     Parts(const ReceiverParameters& p, const ReceiveMemory& memory, const checksum::Kernels& k)
-        : parameters(p),
+        : join_limits{memory.index.size(), memory.log.size()},
+          parameters(p),
           kernels(k),
           window(memory),
           naks(p, static_cast<std::uint32_t>(memory.index.size() / 2)) {}
 
+    JoinLimits join_limits;
     ReceiverParameters parameters;
     const checksum::Kernels& kernels;
     ReceiverIdentity identity;
@@ -194,7 +196,7 @@ Verdict Receiver::Parts::on_data(const wire::Packet& packet, std::span<const std
     statistics.total_bytes += tpdu.size();
 
     if (!window.started()) {
-        const auto start = session_start(packet, static_cast<std::uint32_t>(window.half()));
+        const auto start = session_start(packet, join_limits);
         if (!start) return Verdict::before_window;
         if (!checksum::intact(kernels.sum(tpdu.data(), tpdu.size())))
             return Verdict::checksum_wrong;
@@ -300,7 +302,7 @@ Verdict Receiver::Parts::on_spm(const wire::Packet& packet, std::span<const std:
         return Verdict::accepted;
     }
     if (!window.started()) {
-        const auto start = session_start(packet, static_cast<std::uint32_t>(window.half()));
+        const auto start = session_start(packet, join_limits);
         if (!start) return Verdict::accepted;
         begin(*start);
     }

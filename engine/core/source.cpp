@@ -35,10 +35,11 @@ Sqn first_sqn(const SourceParameters& parameters, const SourceIdentity& identity
 
 struct Source::Parts {
     Parts(const SourceParameters& p, const SourceIdentity& i, std::uint16_t mtu, bool udp,
-          const checksum::Kernels& kernels)
+          const checksum::Kernels& k)
         : parameters(p),
           identity(i),
-          packets(p, i, mtu, udp, kernels),
+          kernels(k),
+          packets(p, i, mtu, udp, k),
           window(p.window_packets, first_sqn(p, i)),
           repairs(p.window_packets),
           confirms(p.window_packets),
@@ -53,6 +54,7 @@ struct Source::Parts {
 
     SourceParameters parameters;
     SourceIdentity identity;
+    const checksum::Kernels& kernels;
     SourcePackets packets;
     SendWindow window;
     RepairQueue repairs;   // numbers that wait for RDATA
@@ -72,13 +74,14 @@ struct Source::Parts {
     bool metering = false;
     bool trail_moved = false;
     bool syn_on_first = false;
-    bool announced = true;    // the trail's place is known from a packet sent since it moved
-    bool data_waits = false;  // the last publish was refused for want of tokens or frames
-    bool end_told = false;
+    bool announced = true;      // the trail's place is known from a packet sent since it moved
+    bool data_waits = false;    // the last publish was refused for want of tokens or frames
+    bool window_waits = false;  // the last publish was refused by a full window
+    bool room_came = false;     // and the trail has moved since
     Sqn spm_sqn = 0;
     Sqn message_first = 0;
-    std::uint64_t released_at_end = 0;
     Nanos publish_at = kNever;  // when tokens allow what a publish was refused
+    Nanos repair_at = kNever;   // when they allow the next repair
     Nanos last_data_at = SendWindow::kLongAgo;
     Nanos last_spmr_answer_at = SendWindow::kLongAgo;
     Nanos now = 0;
@@ -89,11 +92,13 @@ struct Source::Parts {
     Sqn lead() const { return static_cast<Sqn>(window.next() - 1); }
     Sqn trail() const { return static_cast<Sqn>(window.trail()); }
 
-    std::optional<Sqn> join() const {
+    // OPT_JOIN of an SPM, or of the next ODATA, which counts itself (`ahead` 1).
+    std::optional<Sqn> join(std::uint64_t ahead = 0) const {
         if (parameters.announce_first && !trail_moved) return static_cast<Sqn>(window.first());
-        const std::uint64_t share_of = window.size() * parameters.late_join_percent / 100;
-        if (share_of == 0) return std::nullopt;
-        return static_cast<Sqn>(window.next() - share_of);
+        const std::uint64_t sequences =
+            (window.size() + ahead) * parameters.late_join_percent / 100;
+        if (sequences == 0) return std::nullopt;
+        return static_cast<Sqn>(window.next() + ahead - sequences);
     }
 
     void enter(Nanos time) {
@@ -257,9 +262,8 @@ struct Source::Parts {
                           item.packed};
         const bool first = ordinal == window.first();
         if (first) syn_on_first = packets.syn_fits(entry);
-        // What the packet announces includes itself.
         SourcePackets::DataContents contents{static_cast<Sqn>(ordinal), trail(), false,
-                                             first && syn_on_first, join()};
+                                             first && syn_on_first, join(1)};
         const std::uint32_t datagram =
             packets.datagram_size(FrameKind::odata, packets.data_size(contents, entry));
         if (!limiter.allows(datagram, now)) {
@@ -286,6 +290,7 @@ struct Source::Parts {
         window.drop_oldest();
         trail_moved = true;
         announced = false;
+        room_came = true;
     }
     // Moves the trail as far as the current step and the pending repairs let it.
     void settle_trail() {
@@ -341,8 +346,6 @@ struct Source::Parts {
         release_all();
         closing.complete();
     }
-
-    Nanos repair_at = kNever;  // when tokens allow the next repair
 };
 
 Source::Source(const SourceParameters& parameters, const SourceIdentity& identity,
@@ -356,7 +359,7 @@ std::size_t Source::publish(std::span<const Publish> items, Nanos now, Output& o
     s.enter(now);
     s.publish_at = kNever;
     s.repair_at = kNever;
-    s.data_waits = false;
+    s.data_waits = s.window_waits = s.room_came = false;
     if (!s.send_confirms(out) || !s.send_spms(out)) {
         s.data_waits = !items.empty();
         return 0;
@@ -382,7 +385,8 @@ std::size_t Source::publish(std::span<const Publish> items, Nanos now, Output& o
             continue;
         }
         if (sent == Parts::Sent::no_frame) s.stalled = true;
-        s.data_waits = sent != Parts::Sent::no_window;
+        s.window_waits = sent == Parts::Sent::no_window;
+        s.data_waits = !s.window_waits;
         break;
     }
     return taken;
@@ -403,6 +407,15 @@ void Source::on_tick(Nanos now, Output& out) {
     s.meter.roll(now);
     s.statistics.rate_kbits_last = s.meter.kbits_last();
     s.statistics.rate_kbits_overall = s.meter.kbits_overall(now);
+}
+
+void Source::on_packet(const wire::Packet& packet, std::span<const std::byte> tpdu,
+                       Address ip_source, Nanos now, Output& out) {
+    if (packet.checksum != 0 && !checksum::intact(parts_->kernels.sum(tpdu.data(), tpdu.size()))) {
+        ++parts_->statistics.rejected;
+        return;
+    }
+    on_packet(packet, ip_source, now, out);
 }
 
 void Source::on_packet(const wire::Packet& packet, Address, Nanos now, Output& out) {
@@ -472,7 +485,7 @@ Nanos Source::next_deadline() const {
     const Parts& s = *parts_;
     if (s.closing.done()) return kNever;
     if (s.stalled || s.spms_owed > 0 || s.reset_owed ||
-        s.closing.reached(s.window.empty(), s.now)) {
+        s.closing.reached(s.window.empty(), s.now) || (s.window_waits && s.room_came)) {
         return s.now;
     }
     Nanos at = std::min(s.schedule.next(), s.advance.next_deadline());
@@ -489,7 +502,7 @@ void Source::finish(Nanos now) {
     if (!s.closing.open()) return;
     s.now = now;
     s.closing.finish(now);
-    s.data_waits = false;
+    s.data_waits = s.window_waits = false;
     s.spms_owed += std::max(s.parameters.end_spms, 1u);
 }
 

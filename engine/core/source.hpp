@@ -58,7 +58,11 @@ class Source {
     std::size_t publish(std::span<const Publish> items, Nanos now, Output& out);
     // NAK, NNAK, SPMR (and POLR, ACK): whatever arrived for this TSI. Judges source and group NLA
     // and ports.
+    // This form leaves the checksum to the caller; the other one verifies it over `tpdu`, the
+    // packet's octets (a wrong one counts as rejected, 0 means that the sender computed none).
     void on_packet(const wire::Packet& packet, Address ip_source, Nanos now, Output& out);
+    void on_packet(const wire::Packet& packet, std::span<const std::byte> tpdu, Address ip_source,
+                   Nanos now, Output& out);
     void on_tick(Nanos now, Output& out);
     // When on_tick or a publish that was refused wants to be called next; kNever if not.
     Nanos next_deadline() const;

@@ -143,14 +143,8 @@ void Pair::deliver(Flight flight) {
     if (wire::decode(flight.datagram.octets, packet) != wire::DecodeError::none) return;
     Output out = frames_.output();
     if (flight.to == kToSource) {
-        // What a worker does: a source is not given the octets, so the checksum is judged before.
-        if (packet.checksum != 0 &&
-            !checksum::intact(checksum::best_kernels().sum(flight.datagram.octets.data(),
-                                                           flight.datagram.octets.size()))) {
-            return;
-        }
         if (packet.tsi() == kTsi && packet.towards_source()) {
-            source->on_packet(packet, flight.datagram.from, now, out);
+            source->on_packet(packet, flight.datagram.octets, flight.datagram.from, now, out);
             transmit(frames_.take(out, kSourceAddress), kToSource);
         }
         return;
