@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -25,6 +26,20 @@ constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 void fail(MemoryFailure& failure, int error, std::string what) {
     failure.error = error;
     failure.text = std::move(what) + ": " + std::strerror(error);
+}
+
+// Octets that the machine could give without killing anybody, or no limit where the kernel doesn't
+// say. A memfd has no limit of its own: filling it goes on until the kernel starts to end
+// processes, so the size is judged first.
+std::uint64_t available_bytes() {
+    const Descriptor file(::open("/proc/meminfo", O_RDONLY | O_CLOEXEC));
+    char text[4096];
+    const ssize_t n = file ? ::read(file.get(), text, sizeof text - 1) : -1;
+    if (n <= 0) return std::numeric_limits<std::uint64_t>::max();
+    text[n] = 0;
+    const char* line = std::strstr(text, "MemAvailable:");
+    if (line == nullptr) return std::numeric_limits<std::uint64_t>::max();
+    return std::strtoull(line + std::strlen("MemAvailable:"), nullptr, 10) * 1024;
 }
 
 // The file with all its pages, or an empty descriptor. fallocate says ENOSPC or ENOMEM where a page
@@ -100,9 +115,11 @@ std::optional<Region> Region::create(const RegionRequest& request, MemoryFailure
     }
     const auto attempt = [&](std::size_t page_bytes, unsigned flags) -> std::optional<Region> {
         const std::uint64_t bytes = (request.bytes + page_bytes - 1) / page_bytes * page_bytes;
-        int error = 0;
+        int error = ENOMEM;
         Region region;
-        region.descriptor_ = make_file(request.name, bytes, flags, error);
+        // Huge pages come from a pool of their own, which fallocate() asks.
+        if (flags != 0 || bytes < available_bytes() / 2)
+            region.descriptor_ = make_file(request.name, bytes, flags, error);
         if (!region.descriptor_) {
             fail(failure, error,
                  "no memory for a region of " + std::to_string(bytes) +

@@ -64,7 +64,9 @@ struct RegionRequest {
 // A region as its maker holds it: the file, mapped read-write, with every page present.
 class Region {
   public:
-    // nullopt, with `failure` filled, when the memory can't be had.
+    // nullopt, with `failure` filled, when the memory can't be had. Ordinary pages: at most half of
+    // what the machine has available at the time, because a memfd that is filled beyond that gets
+    // processes killed, not an error.
     static std::optional<Region> create(const RegionRequest& request, MemoryFailure& failure);
 
     // Seals the file for good. Call it after the owner mapped (create does) and before the
