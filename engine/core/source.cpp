@@ -294,10 +294,15 @@ struct Source::Parts {
     }
     // Moves the trail as far as the current step and the pending repairs let it.
     void settle_trail() {
-        const std::uint64_t target = advance.target(window, repairs);
+        // Looked at again after each move: repairs that the trail passed hold it no longer.
         std::uint64_t steps = 0;
-        while (window.trail() < target && steps++ < kTrailStepsPerCall) drop_oldest();
-        if (window.trail() < target) stalled = true;
+        for (std::uint64_t target; (target = advance.target(window, repairs)) > window.trail();) {
+            while (window.trail() < target && steps++ < kTrailStepsPerCall) drop_oldest();
+            if (window.trail() < target) {
+                stalled = true;
+                break;
+            }
+        }
         advance.settled(window);
         statistics.naks_outstanding = repairs.count();
     }
