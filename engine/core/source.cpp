@@ -69,8 +69,7 @@ struct Source::Parts {
     std::uint16_t tsdu, tsdu_fragment;
 
     std::uint32_t
-        spms_owed;         // SPMs to send at once: at the start, at the end, when the trail moved
-    bool started = false;  // the starting SPMs are out
+        spms_owed;  // SPMs to send at once: at the start, at the end, when the trail moved
     bool metering = false;
     bool trail_moved = false;
     bool syn_on_first = false;
@@ -146,16 +145,13 @@ struct Source::Parts {
     // SPMs owed and due. NCFs and SPMs are charged but never wait for tokens (RFC 5.1.3 puts them
     // first).
     bool send_spms(Output& out) {
+        const bool owed = spms_owed > 0;
         while (spms_owed > 0) {
             if (!send_spm(out)) return false;
             --spms_owed;
         }
-        if (!started) {
-            started = true;
-            return true;
-        }
         if (!schedule.due(now) || closing.done()) return true;
-        if (!send_spm(out)) return false;
+        if (!owed && !send_spm(out)) return false;
         schedule.beat(now);
         return true;
     }
