@@ -83,7 +83,13 @@ bool Controller::poll(Nanos now) {
     if (now >= next_tick_) {
         next_tick_ = now + kTickInterval;
         tick_readers(registry_, services_);
-        tick_senders(registry_, now);
+        tick_senders(registry_, services_, now);
+    }
+    if (now >= stop_at_) {
+        stop_at_ = kNever;
+        dataplane::Command command;
+        command.kind = dataplane::Command::Kind::stop;
+        registry_.post_all(command);
     }
     more |= !refill_spares(registry_, services_, 1);
     hand_over();
@@ -94,12 +100,21 @@ bool Controller::poll(Nanos now) {
 void Controller::on_event(const dataplane::WorkerEvent& event, Nanos now) {
     using Kind = dataplane::WorkerEvent::Kind;
     switch (event.kind) {
-        case Kind::session_opened: on_session_opened(registry_, services_, event); break;
-        case Kind::session_ended: on_session_ended(registry_, event); break;
+        case Kind::session_opened:
+            on_session_opened(registry_, services_, event);
+            break;
+        case Kind::session_ended:
+            on_session_ended(registry_, event);
+            break;
         case Kind::receive_closed:
-        case Kind::spare_returned: on_window_returned(registry_, services_, event); break;
-        case Kind::spares_low: break;  // poll() refills after every batch of events
-        case Kind::source_ended: on_source_ended(registry_, event); break;
+        case Kind::spare_returned:
+            on_window_returned(registry_, services_, event);
+            break;
+        case Kind::spares_low:
+            break;  // poll() refills after every batch of events
+        case Kind::source_ended:
+            on_source_ended(registry_, event);
+            break;
         case Kind::source_done: {
             // Letting go of the session is letting go of its socket's page and endpoint.
             const SendSession* session = registry_.send_session(event.id);
@@ -108,17 +123,26 @@ void Controller::on_event(const dataplane::WorkerEvent& event, Nanos now) {
             on_detached(registry_, services_, socket_id);
             break;
         }
-        case Kind::listen_removed: break;
+        case Kind::listen_removed:
+            break;
         case Kind::reader_detached:
-        case Kind::sender_detached: on_detached(registry_, services_, event.socket_id); break;
-        case Kind::stopped: ++stopped_workers_; break;
+        case Kind::sender_detached:
+            on_detached(registry_, services_, event.socket_id);
+            break;
+        case Kind::stopped:
+            ++stopped_workers_;
+            break;
     }
 }
 
-void Controller::stop() {
-    dataplane::Command command;
-    command.kind = dataplane::Command::Kind::stop;
-    registry_.post_all(command);
+void Controller::stop(Nanos now) {
+    bool any = false;
+    for (auto& [id, session] : registry_.send_sessions) {
+        if (session.ended) continue;
+        abort_sender(registry_, session, ResetCause::daemon_gone);
+        any = true;
+    }
+    stop_at_ = any ? now + kStopGrace : now;
     hand_over();
 }
 

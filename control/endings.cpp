@@ -48,17 +48,25 @@ void announce_close(Registry& registry, Services& services, Socket& socket, bool
     if (!services.reports_hang_up()) on_endpoint_closed(registry, services, socket.id, now);
 }
 
-void on_endpoint_closed(Registry& registry, Services& services, std::uint64_t socket_id, Nanos now) {
+void on_endpoint_closed(Registry& registry, Services& services, std::uint64_t socket_id,
+                        Nanos now) {
     Socket* socket = registry.socket(socket_id);
     if (socket == nullptr || socket->closing) return;
     services.unwatch_endpoint(socket->endpoint, socket->id);
     const bool announced = socket->close_said && now - socket->close_said_at <= kCloseHoldsNanos;
     switch (socket->state) {
         case SocketState::unbound:
-        case SocketState::bound: break;
-        case SocketState::sender: end_sender(registry, *socket, announced); break;
-        case SocketState::listener: close_listener(registry, *socket); break;
-        case SocketState::receiver: close_reader(registry, *socket); break;
+        case SocketState::bound:
+            break;
+        case SocketState::sender:
+            end_sender(registry, *socket, announced);
+            break;
+        case SocketState::listener:
+            close_listener(registry, *socket);
+            break;
+        case SocketState::receiver:
+            close_reader(registry, *socket);
+            break;
     }
     socket->closing = true;
     if (!socket->with_worker) erase_socket(registry, services, *socket);

@@ -45,7 +45,8 @@ void set_error(ipc::ReplyHeader& header, int error, std::string_view detail) {
 template <typename Reply>
 Reply answer(const ipc::RequestHeader& request) {
     Reply reply;
-    std::memset(static_cast<void*>(&reply), 0, sizeof(reply));  // padding octets leave the daemon too
+    std::memset(static_cast<void*>(&reply), 0,
+                sizeof(reply));  // padding octets leave the daemon too
     reply.header.version = ipc::kProtocolVersion;
     reply.header.type = request.type;
     reply.header.correlation = request.correlation;
@@ -83,7 +84,8 @@ void pass(Call& call, int descriptor, bool close_after = false) {
 // The caller's socket: its own user's, or anyone's for root.
 Socket* find_socket(Call& call, const ipc::RequestHeader& request) {
     Socket* socket = call.registry.socket(request.socket_id);
-    if (socket != nullptr && !socket->closing && (call.peer.uid == 0 || call.peer.uid == socket->uid))
+    if (socket != nullptr && !socket->closing &&
+        (call.peer.uid == 0 || call.peer.uid == socket->uid))
         return socket;
     refuse(call, request, EBADF, "no such socket");
     return nullptr;
@@ -104,7 +106,9 @@ OptionResult make_socket(Call& call, ipc::SocketType type, Socket*& out, int& th
         return {error, "no memory for a socket's page"};
     if (int error = call.services.make_endpoint(socket.endpoint, theirs); error != 0) {
         call.services.free_page(socket.page);
-        return {error, "the daemon has no descriptor left; raise its limit (LimitNOFILE) or close sockets"};
+        return {
+            error,
+            "the daemon has no descriptor left; raise its limit (LimitNOFILE) or close sockets"};
     }
     const std::uint64_t id = socket.id;
     out = &registry.sockets.emplace(id, std::move(socket)).first->second;
@@ -118,7 +122,8 @@ void on_hello(Call& call, const ipc::HelloRequest& request) {
     reply.workers = call.registry.workers;
     reply.interfaces = static_cast<std::uint32_t>(call.registry.interfaces.size());
     const auto& version = call.registry.settings.version;
-    std::memcpy(reply.version_text, version.data(), std::min(version.size(), sizeof(reply.version_text) - 1));
+    std::memcpy(reply.version_text, version.data(),
+                std::min(version.size(), sizeof(reply.version_text) - 1));
     finish(call, reply);
 }
 
@@ -151,14 +156,17 @@ void on_bind(Call& call, const ipc::AddressRequest& request) {
     const Address address = request.address;
     if (address.is_multicast()) {
         if (registry.first_available() < 0)
-            return refuse(call, request.header, EADDRNOTAVAIL, "no interface is up; look at `fanfare status`");
+            return refuse(call, request.header, EADDRNOTAVAIL,
+                          "no interface is up; look at `fanfare status`");
         for (const auto& [id, other] : registry.sockets) {
-            const bool same = !other.closing && other.bound == address && other.port == request.port &&
-                              (other.state == SocketState::bound || other.state == SocketState::listener);
+            const bool same =
+                !other.closing && other.bound == address && other.port == request.port &&
+                (other.state == SocketState::bound || other.state == SocketState::listener);
             if (same && !(other.options.reuse_address && socket->options.reuse_address))
-                return refuse(call, request.header, EADDRINUSE,
-                              to_string(address) + ":" + std::to_string(request.port) +
-                                  " is bound by another socket; set SO_REUSEADDR on both to share it");
+                return refuse(
+                    call, request.header, EADDRINUSE,
+                    to_string(address) + ":" + std::to_string(request.port) +
+                        " is bound by another socket; set SO_REUSEADDR on both to share it");
         }
     } else if (!address.is_none()) {
         if (registry.interface_with(address) < 0)
@@ -199,12 +207,15 @@ void on_connect(Call& call, const ipc::AddressRequest& request) {
     if (socket->state == SocketState::sender || socket->state == SocketState::receiver)
         return refuse(call, request.header, EISCONN, "the socket has its session already");
     if (socket->state == SocketState::listener)
-        return refuse(call, request.header, EINVAL, "a listening socket cannot send; make another one");
+        return refuse(call, request.header, EINVAL,
+                      "a listening socket cannot send; make another one");
     if (socket->bound.is_multicast())
-        return refuse(call, request.header, EINVAL, "a socket bound to a group receives; senders bind to 0.0.0.0");
+        return refuse(call, request.header, EINVAL,
+                      "a socket bound to a group receives; senders bind to 0.0.0.0");
     if (!request.address.is_multicast())
-        return refuse(call, request.header, EADDRNOTAVAIL,
-                      to_string(request.address) + " is no multicast group (224.0.0.0 to 239.255.255.255)");
+        return refuse(
+            call, request.header, EADDRNOTAVAIL,
+            to_string(request.address) + " is no multicast group (224.0.0.0 to 239.255.255.255)");
     const OptionResult opened =
         open_sender(call.registry, call.services, *socket, request.address, request.port, call.now);
     if (opened.error != 0) return refuse(call, request.header, opened.error, opened.detail);
@@ -228,13 +239,15 @@ void on_listen(Call& call, const ipc::ListenRequest& request) {
     Socket* socket = find_socket(call, request.header);
     if (socket == nullptr) return;
     switch (socket->state) {
-        case SocketState::listener: return done(call, request.header);
+        case SocketState::listener:
+            return done(call, request.header);
         case SocketState::sender:
         case SocketState::receiver:
             return refuse(call, request.header, EISCONN, "the socket has its session already");
         case SocketState::unbound:
             return refuse(call, request.header, EINVAL, "bind to the group before listen");
-        case SocketState::bound: break;
+        case SocketState::bound:
+            break;
     }
     if (!socket->bound.is_multicast())
         return refuse(call, request.header, EINVAL, "a receiver binds to the group it listens to");
@@ -263,6 +276,8 @@ void on_accept(Call& call, const ipc::IdRequest& request) {
     reader->uid = listener->uid;
     reader->options = listener->options;
     attach_reader(call.registry, *reader, accepted);
+    call.services.wake(
+        reader->endpoint);  // data may stand in the window already (ipc/socket_page.hpp)
     const Reception& session = *accepted.session;
     pass(call, theirs, true);
     pass(call, reader->page.descriptor);
@@ -283,14 +298,17 @@ void on_accept(Call& call, const ipc::IdRequest& request) {
 void on_shutdown(Call& call, const ipc::ShutdownRequest& request) {
     Socket* socket = find_socket(call, request.header);
     if (socket == nullptr) return;
-    if (request.how > SHUT_RDWR) return refuse(call, request.header, EINVAL, "how is SHUT_RD, SHUT_WR or SHUT_RDWR");
+    if (request.how > SHUT_RDWR)
+        return refuse(call, request.header, EINVAL, "how is SHUT_RD, SHUT_WR or SHUT_RDWR");
     switch (socket->state) {
         case SocketState::unbound:
         case SocketState::bound:
         case SocketState::listener:
             return refuse(call, request.header, ENOTCONN, "the socket has no session");
-        case SocketState::receiver: return done(call, request.header);  // the reader's own affair
-        case SocketState::sender: break;
+        case SocketState::receiver:
+            return done(call, request.header);  // the reader's own affair
+        case SocketState::sender:
+            break;
     }
     if (request.how != SHUT_RD)
         if (SendSession* session = call.registry.send_session(socket->session_id))
@@ -301,7 +319,8 @@ void on_shutdown(Call& call, const ipc::ShutdownRequest& request) {
 void on_close(Call& call, const ipc::CloseRequest& request) {
     Socket* socket = find_socket(call, request.header);
     if (socket == nullptr) return;
-    announce_close(call.registry, call.services, *socket, request.linger_on != 0, request.linger_seconds, call.now);
+    announce_close(call.registry, call.services, *socket, request.linger_on != 0,
+                   request.linger_seconds, call.now);
     done(call, request.header);
 }
 
@@ -355,19 +374,32 @@ bool run(Call& call, std::span<const std::byte> octets, void (*function)(Call&, 
 
 bool dispatch(Call& call, ipc::RequestType type, std::span<const std::byte> octets) {
     switch (type) {
-        case ipc::RequestType::hello: return run<ipc::HelloRequest>(call, octets, on_hello);
-        case ipc::RequestType::socket: return run<ipc::SocketRequest>(call, octets, on_socket);
-        case ipc::RequestType::bind: return run<ipc::AddressRequest>(call, octets, on_bind);
-        case ipc::RequestType::set_option: return run<ipc::OptionRequest>(call, octets, on_set_option);
-        case ipc::RequestType::get_option: return run<ipc::OptionRequest>(call, octets, on_get_option);
-        case ipc::RequestType::connect: return run<ipc::AddressRequest>(call, octets, on_connect);
-        case ipc::RequestType::listen: return run<ipc::ListenRequest>(call, octets, on_listen);
-        case ipc::RequestType::accept: return run<ipc::IdRequest>(call, octets, on_accept);
-        case ipc::RequestType::shutdown: return run<ipc::ShutdownRequest>(call, octets, on_shutdown);
-        case ipc::RequestType::close: return run<ipc::CloseRequest>(call, octets, on_close);
-        case ipc::RequestType::status: return run<ipc::StatusRequest>(call, octets, on_status);
-        case ipc::RequestType::name: return run<ipc::NameRequest>(call, octets, on_name);
-        case ipc::RequestType::attach: return false;  // comes over an endpoint only
+        case ipc::RequestType::hello:
+            return run<ipc::HelloRequest>(call, octets, on_hello);
+        case ipc::RequestType::socket:
+            return run<ipc::SocketRequest>(call, octets, on_socket);
+        case ipc::RequestType::bind:
+            return run<ipc::AddressRequest>(call, octets, on_bind);
+        case ipc::RequestType::set_option:
+            return run<ipc::OptionRequest>(call, octets, on_set_option);
+        case ipc::RequestType::get_option:
+            return run<ipc::OptionRequest>(call, octets, on_get_option);
+        case ipc::RequestType::connect:
+            return run<ipc::AddressRequest>(call, octets, on_connect);
+        case ipc::RequestType::listen:
+            return run<ipc::ListenRequest>(call, octets, on_listen);
+        case ipc::RequestType::accept:
+            return run<ipc::IdRequest>(call, octets, on_accept);
+        case ipc::RequestType::shutdown:
+            return run<ipc::ShutdownRequest>(call, octets, on_shutdown);
+        case ipc::RequestType::close:
+            return run<ipc::CloseRequest>(call, octets, on_close);
+        case ipc::RequestType::status:
+            return run<ipc::StatusRequest>(call, octets, on_status);
+        case ipc::RequestType::name:
+            return run<ipc::NameRequest>(call, octets, on_name);
+        case ipc::RequestType::attach:
+            return false;  // comes over an endpoint only
     }
     return false;
 }
@@ -382,13 +414,15 @@ Outcome handle_request(std::span<const std::byte> request, const Peer& peer, Reg
     ipc::RequestHeader header;
     if (request.size() >= sizeof(header)) {
         std::memcpy(&header, request.data(), sizeof(header));
-        if (header.version == ipc::kProtocolVersion && dispatch(call, header.type, request)) return outcome;
+        if (header.version == ipc::kProtocolVersion && dispatch(call, header.type, request))
+            return outcome;
     }
     ++registry.counters.requests_malformed;
     outcome.malformed = true;
     refuse(call, header, EPROTO,
            header.version != ipc::kProtocolVersion
-               ? "this daemon speaks another version of the control protocol; install the same version on both sides"
+               ? "this daemon speaks another version of the control protocol; install the same "
+                 "version on both sides"
                : "no request of the control protocol");
     return outcome;
 }
@@ -413,9 +447,15 @@ Outcome handle_attach(std::span<const std::byte> octets, Socket& socket, Registr
     reply.type = socket.type;
     pass(call, socket.page.descriptor);
     switch (socket.state) {
-        case SocketState::unbound: reply.role = static_cast<std::uint32_t>(ipc::SocketRole::none); break;
-        case SocketState::bound: reply.role = static_cast<std::uint32_t>(ipc::SocketRole::bound); break;
-        case SocketState::listener: reply.role = static_cast<std::uint32_t>(ipc::SocketRole::listener); break;
+        case SocketState::unbound:
+            reply.role = static_cast<std::uint32_t>(ipc::SocketRole::none);
+            break;
+        case SocketState::bound:
+            reply.role = static_cast<std::uint32_t>(ipc::SocketRole::bound);
+            break;
+        case SocketState::listener:
+            reply.role = static_cast<std::uint32_t>(ipc::SocketRole::listener);
+            break;
         case SocketState::sender: {
             reply.role = static_cast<std::uint32_t>(ipc::SocketRole::sender);
             reply.session_id = socket.session_id;

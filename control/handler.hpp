@@ -1,5 +1,6 @@
-// Requests of the control protocol (ipc/messages.hpp) as a function: octets and credentials in, reply, commands
-// and descriptors out. No socket and no clock in here; what has to be done outside goes through Services.
+// Requests of the control protocol (ipc/messages.hpp) as a function: octets and credentials in,
+// reply, commands and descriptors out. No socket and no clock in here; what has to be done outside
+// goes through Services.
 #pragma once
 
 #include <cstddef>

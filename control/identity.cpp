@@ -6,8 +6,8 @@
 namespace fanfare::control {
 namespace {
 
-// FNV-1a followed by the finisher of splitmix64: spreads a few changed characters over all octets. It has to be
-// stable and even, not secret.
+// FNV-1a followed by the finisher of splitmix64: spreads a few changed characters over all octets.
+// It has to be stable and even, not secret.
 std::uint64_t stable_hash(std::string_view text, std::uint64_t seed) {
     std::uint64_t h = 0xCBF29CE484222325ull ^ seed;
     for (const unsigned char c : text) h = (h ^ c) * 0x100000001B3ull;

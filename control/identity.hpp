@@ -1,5 +1,6 @@
-// Who this host is on the wire: a GSI fixed for host and address, source ports drawn at random and not given
-// again while any receiver may still remember the session (RFC 3208 section 8; wsrm.md 4.3).
+// Who this host is on the wire: a GSI fixed for host and address, source ports drawn at random and
+// not given again while any receiver may still remember the session (RFC 3208 section 8;
+// wsrm.md 4.3).
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,8 @@
 
 namespace fanfare::control {
 
-// Six octets from the machine's id and the first interface's address: the same after every start, and not the
-// same for several daemons on one machine, which share the id.
+// Six octets from the machine's id and the first interface's address: the same after every start,
+// and not the same for several daemons on one machine, which share the id.
 Gsi derive_gsi(std::string_view machine_id, Address first_interface);
 
 // "a1b2c3d4e5f6": twelve hexadecimal digits.
@@ -23,11 +24,12 @@ std::string to_string(const Gsi& gsi);
 
 class SourcePorts {
   public:
-    // How long a port rests after its session at the least: receivers remember a finished session for a while
-    // even if its window was short.
+    // How long a port rests after its session at the least: receivers remember a finished session
+    // for a while even if its window was short.
     static constexpr Nanos kLeastRestNanos = 60 * kSecond;
 
-    // A port that is neither in use nor at rest, chosen by `random`; nothing when none is left. 0 is never one.
+    // A port that is neither in use nor at rest, chosen by `random`; nothing when none is left. 0
+    // is never one.
     std::optional<std::uint16_t> take(std::uint64_t random, Nanos now);
     // The session is over; the port rests for the longest window seen so far.
     void give_back(std::uint16_t port, Nanos now);

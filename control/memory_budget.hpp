@@ -1,5 +1,5 @@
-// How much window memory there may be: in all, and for each user (DESIGN section 4). Plain bookkeeping; whoever
-// makes memory charges first and releases after it has been given back.
+// How much window memory there may be: in all, and for each user (DESIGN section 4). Plain
+// bookkeeping; whoever makes memory charges first and releases after it has been given back.
 #pragma once
 
 #include <cstdint>

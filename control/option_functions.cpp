@@ -26,12 +26,15 @@ OptionResult write(std::uint8_t* value, const T& v) {
     std::memcpy(value, &v, sizeof(v));
     return {};
 }
-OptionResult invalid(std::string detail) { return {EINVAL, std::move(detail)}; }
+OptionResult invalid(std::string detail) {
+    return {EINVAL, std::move(detail)};
+}
 
 constexpr std::uint64_t kBitsPerByte = 8;
 constexpr std::uint32_t kLeastMtu = 1500;  // of the path, where the interface is not known yet
 
-// The log must hold at least the window; no room for it is said at once, not at connect (wsrm.md 3.3).
+// The log must hold at least the window; no room for it is said at once, not at connect
+// (wsrm.md 3.3).
 OptionResult check_room(OptionCall& call, std::uint64_t window_bytes) {
     if (window_bytes > ipc::kLogBytesMax)
         return {ENOBUFS, "a window holds at most " + std::to_string(ipc::kLogBytesMax) + " octets"};
@@ -42,7 +45,8 @@ OptionResult check_room(OptionCall& call, std::uint64_t window_bytes) {
 
 std::uint64_t bytes_of(std::uint64_t bits_per_s, Nanos window_ns) {
     // Through 128 bits: a day at 400 Gbit/s does not fit into 64.
-    const auto bits = static_cast<unsigned __int128>(bits_per_s) * static_cast<std::uint64_t>(window_ns) / kSecond;
+    const auto bits = static_cast<unsigned __int128>(bits_per_s) *
+                      static_cast<std::uint64_t>(window_ns) / kSecond;
     const auto bytes = bits / kBitsPerByte;
     constexpr auto kMost = static_cast<unsigned __int128>(std::numeric_limits<std::int64_t>::max());
     return static_cast<std::uint64_t>(std::min(bytes, kMost));
@@ -53,7 +57,8 @@ Nanos nanos_of(std::uint64_t bits_per_s, std::uint64_t bytes) {
     return static_cast<Nanos>(std::min(ns, kMost));
 }
 
-OptionResult apply_window(OptionCall& call, std::uint64_t rate, Nanos window_ns, std::uint64_t bytes) {
+OptionResult apply_window(OptionCall& call, std::uint64_t rate, Nanos window_ns,
+                          std::uint64_t bytes) {
     if (bytes < kLeastMtu) return invalid("the window would hold less than one packet");
     if (auto room = check_room(call, bytes); room.error != 0) return room;
     auto& options = call.socket.options;
@@ -69,8 +74,11 @@ OptionResult apply_window(OptionCall& call, std::uint64_t rate, Nanos window_ns,
 
 OptionResult set_rate_window(OptionCall& call, const std::uint8_t* value) {
     auto& options = call.socket.options;
-    const auto window = resolve_send_window(read<RmSendWindow>(value), options.send_window, kLeastMtu);
-    if (!window) return invalid("rate, time and size of the window do not fit together (rate = bytes / time)");
+    const auto window =
+        resolve_send_window(read<RmSendWindow>(value), options.send_window, kLeastMtu);
+    if (!window)
+        return invalid(
+            "rate, time and size of the window do not fit together (rate = bytes / time)");
     if (auto room = check_room(call, window->window_bytes); room.error != 0) return room;
     apply_send_window(*window, options.source);
     options.send_window = *window;
@@ -81,15 +89,19 @@ OptionResult get_rate_window(OptionCall& call, std::uint8_t* value) {
 }
 
 OptionResult set_message_boundary(OptionCall&, const std::uint8_t*) {
-    return {};  // the client's library keeps it: it is about how records are written, not about the session
+    return {};  // the client's library keeps it: it is about how records are written, not about the
+                // session
 }
 
 OptionResult set_advance_method(OptionCall&, const std::uint8_t* value) {
     constexpr std::uint32_t kByTime = 1;
-    if (read<std::uint32_t>(value) != kByTime) return invalid("only E_WINDOW_ADVANCE_BY_TIME (1) is supported");
+    if (read<std::uint32_t>(value) != kByTime)
+        return invalid("only E_WINDOW_ADVANCE_BY_TIME (1) is supported");
     return {};
 }
-OptionResult get_advance_method(OptionCall&, std::uint8_t* value) { return write(value, std::uint32_t{1}); }
+OptionResult get_advance_method(OptionCall&, std::uint8_t* value) {
+    return write(value, std::uint32_t{1});
+}
 
 OptionResult set_late_join(OptionCall& call, const std::uint8_t* value) {
     const auto percent = read<std::uint32_t>(value);
@@ -123,7 +135,8 @@ OptionResult set_add_receive_if(OptionCall& call, const std::uint8_t* value) {
     // MH-15: the first one replaces the default.
     const bool first = !socket.options.receive_interfaces_chosen;
     socket.options.receive_interfaces_chosen = true;
-    if (std::find(chosen.begin(), chosen.end(), interface) == chosen.end()) chosen.push_back(interface);
+    if (std::find(chosen.begin(), chosen.end(), interface) == chosen.end())
+        chosen.push_back(interface);
     if (socket.state == SocketState::listener) {
         if (first) {
             const auto defaults = socket.listens;
@@ -150,7 +163,8 @@ OptionResult set_del_receive_if(OptionCall& call, const std::uint8_t* value) {
 
 OptionResult set_advance_rate(OptionCall& call, const std::uint8_t* value) {
     const auto percent = read<std::uint32_t>(value);
-    if (percent < 1 || percent > 50) return invalid("RM_SEND_WINDOW_ADV_RATE takes 1 to 50 percent");
+    if (percent < 1 || percent > 50)
+        return invalid("RM_SEND_WINDOW_ADV_RATE takes 1 to 50 percent");
     call.socket.options.source.advance_percent = percent;
     return {};
 }
@@ -162,9 +176,11 @@ OptionResult set_use_fec(OptionCall& call, const std::uint8_t* value) {
     auto fec = read<RmFecInfo>(value);
     if (fec.block_size == 0) fec.block_size = 255;
     if (fec.block_size > 255) return invalid("FECBlockSize is at most 255");
-    if (fec.group_size < 2 || fec.group_size > 128 || !std::has_single_bit(unsigned{fec.group_size}))
+    if (fec.group_size < 2 || fec.group_size > 128 ||
+        !std::has_single_bit(unsigned{fec.group_size}))
         return invalid("FECGroupSize is a power of two from 2 to 128");
-    if (fec.block_size <= fec.group_size) return invalid("FECBlockSize must be more than FECGroupSize");
+    if (fec.block_size <= fec.group_size)
+        return invalid("FECBlockSize must be more than FECGroupSize");
     if (fec.proactive_packets > fec.block_size - fec.group_size)
         return invalid("FECProActivePackets is at most FECBlockSize - FECGroupSize");
     if (fec.proactive_packets == 0 && fec.on_demand == 0)
@@ -174,7 +190,9 @@ OptionResult set_use_fec(OptionCall& call, const std::uint8_t* value) {
     call.socket.options.fec_on = true;
     return {};
 }
-OptionResult get_use_fec(OptionCall& call, std::uint8_t* value) { return write(value, call.socket.options.fec); }
+OptionResult get_use_fec(OptionCall& call, std::uint8_t* value) {
+    return write(value, call.socket.options.fec);
+}
 
 OptionResult set_mcast_ttl(OptionCall& call, const std::uint8_t* value) {
     const auto ttl = read<std::uint32_t>(value);
@@ -220,8 +238,8 @@ OptionResult get_profile(OptionCall& call, std::uint8_t* value) {
     return write(value, static_cast<std::uint32_t>(call.socket.options.profile));
 }
 
-// Fanfare's own three: the rate keeps the time and the time keeps the rate, the octets follow; the octets keep
-// the rate. Without a rate, time has no meaning and the octets stand for themselves.
+// Fanfare's own three: the rate keeps the time and the time keeps the rate, the octets follow; the
+// octets keep the rate. Without a rate, time has no meaning and the octets stand for themselves.
 OptionResult set_rate_bits(OptionCall& call, const std::uint8_t* value) {
     const auto& source = call.socket.options.source;
     const auto rate = read<std::uint64_t>(value);
@@ -234,7 +252,8 @@ OptionResult get_rate_bits(OptionCall& call, std::uint8_t* value) {
 OptionResult set_window_bytes(OptionCall& call, const std::uint8_t* value) {
     const auto& source = call.socket.options.source;
     const auto bytes = read<std::uint64_t>(value);
-    const auto ns = source.rate_bits_per_s == 0 ? source.window_ns : nanos_of(source.rate_bits_per_s, bytes);
+    const auto ns =
+        source.rate_bits_per_s == 0 ? source.window_ns : nanos_of(source.rate_bits_per_s, bytes);
     return apply_window(call, source.rate_bits_per_s, ns, bytes);
 }
 OptionResult get_window_bytes(OptionCall& call, std::uint8_t* value) {
@@ -243,11 +262,13 @@ OptionResult get_window_bytes(OptionCall& call, std::uint8_t* value) {
 OptionResult set_window_nanos(OptionCall& call, const std::uint8_t* value) {
     const auto& source = call.socket.options.source;
     const auto asked = read<std::uint64_t>(value);
-    if (asked < static_cast<std::uint64_t>(kMillisecond)) return invalid("the window's time is at least 1 ms");
+    if (asked < static_cast<std::uint64_t>(kMillisecond))
+        return invalid("the window's time is at least 1 ms");
     if (asked > static_cast<std::uint64_t>(std::numeric_limits<Nanos>::max() / 2))
         return invalid("the window's time is too long");
     const auto ns = static_cast<Nanos>(asked);
-    const auto bytes = source.rate_bits_per_s == 0 ? source.window_bytes : bytes_of(source.rate_bits_per_s, ns);
+    const auto bytes =
+        source.rate_bits_per_s == 0 ? source.window_bytes : bytes_of(source.rate_bits_per_s, ns);
     return apply_window(call, source.rate_bits_per_s, ns, bytes);
 }
 OptionResult get_window_nanos(OptionCall& call, std::uint8_t* value) {
@@ -317,7 +338,8 @@ OptionResult get_sender_statistics(OptionCall& call, std::uint8_t* value) {
     if (const auto* header = session->memory.header) {
         const auto tail = header->tail.load(std::memory_order_relaxed);
         const auto limit = header->limit.load(std::memory_order_relaxed);
-        out.buffer_space_available = limit > tail ? limit - tail : 0;  // tail is the client's: it may lie
+        out.buffer_space_available =
+            limit > tail ? limit - tail : 0;  // tail is the client's: it may lie
     }
     out.trailing_edge = session->last_trail;
     out.leading_edge = session->last_lead;

@@ -1,5 +1,5 @@
-// Set and get functions of the option table: each takes a value of the row's size, checks its range and changes
-// the socket, or changes nothing (wsrm.md O-12).
+// Set and get functions of the option table: each takes a value of the row's size, checks its range
+// and changes the socket, or changes nothing (wsrm.md O-12).
 #pragma once
 
 #include "control/options.hpp"

@@ -1,9 +1,9 @@
 #include "control/options.hpp"
 
 #include <arpa/inet.h>
+#include <sys/socket.h>
 #include <cerrno>
 #include <cstring>
-#include <sys/socket.h>
 
 #include "control/option_functions.hpp"
 
@@ -65,9 +65,12 @@ constexpr OptionRow kTable[] = {
 };
 // clang-format on
 
-OptionResult fail(int error, std::string detail) { return {error, std::move(detail)}; }
+OptionResult fail(int error, std::string detail) {
+    return {error, std::move(detail)};
+}
 
-OptionResult set_socket_level(OptionCall& call, std::int32_t number, std::span<const std::uint8_t> value) {
+OptionResult set_socket_level(OptionCall& call, std::int32_t number,
+                              std::span<const std::uint8_t> value) {
     if (number != SO_REUSEADDR)
         return fail(ENOPROTOOPT, "of SOL_SOCKET the daemon knows SO_REUSEADDR alone");
     if (value.size() < kU32) return fail(EINVAL, "SO_REUSEADDR takes an int");
@@ -79,11 +82,16 @@ OptionResult set_socket_level(OptionCall& call, std::int32_t number, std::span<c
 
 std::uint8_t state_bit(const Socket& socket) {
     switch (socket.state) {
-        case SocketState::unbound: return kUnbound;
-        case SocketState::bound: return kBound;
-        case SocketState::sender: return kSender;
-        case SocketState::listener: return kListener;
-        case SocketState::receiver: return kReceiver;
+        case SocketState::unbound:
+            return kUnbound;
+        case SocketState::bound:
+            return kBound;
+        case SocketState::sender:
+            return kSender;
+        case SocketState::listener:
+            return kListener;
+        case SocketState::receiver:
+            return kReceiver;
     }
     return kUnbound;
 }
@@ -97,7 +105,9 @@ bool wrong_role(const OptionRow& row, const Socket& socket) {
 
 }  // namespace
 
-std::span<const OptionRow> option_table() { return kTable; }
+std::span<const OptionRow> option_table() {
+    return kTable;
+}
 
 const OptionRow* find_option(std::int32_t number) {
     for (const auto& row : kTable)
@@ -110,15 +120,15 @@ OptionResult set_option(OptionCall& call, std::int32_t level, std::int32_t numbe
     if (level == kLevelSocket) return set_socket_level(call, number, value);
     const OptionRow* row = level == kLevelRm ? find_option(number) : nullptr;
     if (row == nullptr)
-        return fail(ENOPROTOOPT, "no option " + std::to_string(number) + " at level " + std::to_string(level) +
-                                     "; `fanfare options` lists them");
+        return fail(ENOPROTOOPT, "no option " + std::to_string(number) + " at level " +
+                                     std::to_string(level) + "; `fanfare options` lists them");
     const std::string name = row->name;
     if (row->set == nullptr) return fail(ENOPROTOOPT, name + " cannot be set");
     if (row->message_only && call.socket.type != ipc::SocketType::message)
         return fail(ENOPROTOOPT, name + " is for SOCK_RDM sockets only");
     if (wrong_role(*row, call.socket))
-        return fail(ENOPROTOOPT,
-                    name + (row->role == OptionRole::sender ? " is for senders" : " is for receivers"));
+        return fail(ENOPROTOOPT, name + (row->role == OptionRole::sender ? " is for senders"
+                                                                         : " is for receivers"));
     if ((row->set_states & state_bit(call.socket)) == 0) {
         if (call.socket.state == SocketState::listener)
             return fail(EINVAL, name + " has to be set before listen");
@@ -134,7 +144,8 @@ OptionResult get_option(OptionCall& call, std::int32_t level, std::int32_t numbe
                         std::span<std::uint8_t> value, std::uint32_t& length) {
     length = 0;
     if (level == kLevelSocket && number == SO_REUSEADDR) {
-        if (room < kU32 || value.size() < kU32) return fail(EINVAL, "SO_REUSEADDR needs room for an int");
+        if (room < kU32 || value.size() < kU32)
+            return fail(EINVAL, "SO_REUSEADDR needs room for an int");
         const std::uint32_t on = call.socket.options.reuse_address;
         std::memcpy(value.data(), &on, sizeof(on));
         length = kU32;
@@ -142,16 +153,17 @@ OptionResult get_option(OptionCall& call, std::int32_t level, std::int32_t numbe
     }
     const OptionRow* row = level == kLevelRm ? find_option(number) : nullptr;
     if (row == nullptr)
-        return fail(ENOPROTOOPT, "no option " + std::to_string(number) + " at level " + std::to_string(level) +
-                                     "; `fanfare options` lists them");
+        return fail(ENOPROTOOPT, "no option " + std::to_string(number) + " at level " +
+                                     std::to_string(level) + "; `fanfare options` lists them");
     const std::string name = row->name;
     if (row->get == nullptr) return fail(ENOPROTOOPT, name + " cannot be read");
     if (row->message_only && call.socket.type != ipc::SocketType::message)
         return fail(ENOPROTOOPT, name + " is for SOCK_RDM sockets only");
     if (wrong_role(*row, call.socket))
-        return fail(ENOPROTOOPT,
-                    name + (row->role == OptionRole::sender ? " is for senders" : " is for receivers"));
-    if ((row->get_states & state_bit(call.socket)) == 0) return fail(ENOTCONN, name + " needs a session");
+        return fail(ENOPROTOOPT, name + (row->role == OptionRole::sender ? " is for senders"
+                                                                         : " is for receivers"));
+    if ((row->get_states & state_bit(call.socket)) == 0)
+        return fail(ENOTCONN, name + " needs a session");
     if (room < row->size || value.size() < row->size)
         return fail(EINVAL, name + " needs room for " + std::to_string(row->size) + " octets");
     OptionResult result = row->get(call, value.data());

@@ -1,5 +1,5 @@
-// The one table of socket options: RM_* (wsrm.md section 3) and Fanfare's own (ipc/messages.hpp). A new option
-// is a row here with a set and a get function.
+// The one table of socket options: RM_* (wsrm.md section 3) and Fanfare's own (ipc/messages.hpp). A
+// new option is a row here with a set and a get function.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,13 @@ enum RmOption : std::int32_t {
 };
 
 // The states of wsrm.md 3.1.
-enum OptionState : std::uint8_t { kUnbound = 1, kBound = 2, kSender = 4, kListener = 8, kReceiver = 16 };
+enum OptionState : std::uint8_t {
+    kUnbound = 1,
+    kBound = 2,
+    kSender = 4,
+    kListener = 8,
+    kReceiver = 16
+};
 
 enum class OptionRole : std::uint8_t { any, sender, receiver };
 
@@ -51,22 +57,25 @@ struct OptionCall {
 struct OptionRow {
     std::int32_t number;
     const char* name;
-    const char* type;           // as a reader of the manual sees it
+    const char* type;  // as a reader of the manual sees it
     OptionRole role;
     const char* default_value;  // in words where it comes from the profile
     const char* range;
-    std::uint32_t size;         // octets of the value
-    bool message_only;          // only on SOCK_RDM
-    std::uint8_t set_states;    // OptionState bits: where it may be set
-    std::uint8_t get_states;    // where it may be read
-    OptionResult (*set)(OptionCall&, const std::uint8_t* value);  // nullptr: get-only; `size` octets are there
-    OptionResult (*get)(OptionCall&, std::uint8_t* value);        // nullptr: set-only; writes `size` octets
+    std::uint32_t size;       // octets of the value
+    bool message_only;        // only on SOCK_RDM
+    std::uint8_t set_states;  // OptionState bits: where it may be set
+    std::uint8_t get_states;  // where it may be read
+    OptionResult (*set)(OptionCall&,
+                        const std::uint8_t* value);  // nullptr: get-only; `size` octets are there
+    OptionResult (*get)(OptionCall&,
+                        std::uint8_t* value);  // nullptr: set-only; writes `size` octets
 };
 
 std::span<const OptionRow> option_table();
 const OptionRow* find_option(std::int32_t number);
 
-// setsockopt and getsockopt; checks in the order of O-14 (the pointer is judged by the client library).
+// setsockopt and getsockopt; checks in the order of O-14 (the pointer is judged by the client
+// library).
 OptionResult set_option(OptionCall& call, std::int32_t level, std::int32_t number,
                         std::span<const std::uint8_t> value);
 // `room` is what the caller can take; `length` becomes the value's true length.

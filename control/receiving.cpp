@@ -7,6 +7,7 @@
 
 #include "control/text.hpp"
 #include "ipc/layout.hpp"
+#include "ipc/wakeup.hpp"
 
 namespace fanfare::control {
 namespace {
@@ -14,8 +15,9 @@ namespace {
 using dataplane::Command;
 
 std::uint32_t index_entries_for(const Registry& registry, std::uint64_t log_bytes) {
-    const auto entries = std::clamp<std::uint64_t>(log_bytes / registry.settings.octets_per_index_entry,
-                                                   ipc::kIndexEntriesMin, ipc::kIndexEntriesMax);
+    const auto entries =
+        std::clamp<std::uint64_t>(log_bytes / registry.settings.octets_per_index_entry,
+                                  ipc::kIndexEntriesMin, ipc::kIndexEntriesMax);
     return static_cast<std::uint32_t>(std::bit_ceil(entries));
 }
 
@@ -63,7 +65,8 @@ bool anybody_listens(const Registry& registry) {
     });
 }
 
-// New windows have the size of the largest wish that stands; when that changes, unused ones are called back.
+// New windows have the size of the largest wish that stands; when that changes, unused ones are
+// called back.
 void settle_window_size(Registry& registry) {
     std::uint64_t wanted = registry.settings.receive_log_bytes;
     for (const auto& [id, socket] : registry.sockets)
@@ -76,11 +79,13 @@ void settle_window_size(Registry& registry) {
     registry.post_all(reclaim);
 }
 
-void offer(Registry& registry, Services& services, Socket& listener, Reception& session, bool from_start) {
-    if (listener.pending.size() >= listener.backlog || !listener.offered.insert(session.id).second) return;
+void offer(Services& services, Socket& listener, Reception& session, bool from_start) {
+    if (listener.pending.size() >= listener.backlog || !listener.offered.insert(session.id).second)
+        return;
     Pending pending;
     pending.session_id = session.id;
-    if (!from_start) pending.start_ordinal = session.memory.header->lead.load(std::memory_order_acquire);
+    if (!from_start)
+        pending.start_ordinal = session.memory.header->lead.load(std::memory_order_acquire);
     listener.pending.push_back(pending);
     ++session.waiting;
     services.wake(listener.endpoint);
@@ -88,8 +93,9 @@ void offer(Registry& registry, Services& services, Socket& listener, Reception& 
 
 void offer_running(Registry& registry, Services& services, Socket& listener) {
     for (auto& [id, session] : registry.receptions)
-        if (session.state == Reception::State::open && !session.ended && registry.wants(listener, session))
-            offer(registry, services, listener, session, false);
+        if (session.state == Reception::State::open && !session.ended &&
+            registry.wants(listener, session))
+            offer(services, listener, session, false);
 }
 
 }  // namespace
@@ -104,13 +110,15 @@ bool refill_spares(Registry& registry, Services& services, std::uint32_t most) {
                 break;
             }
             --most;
-            if (!make_spare(registry, services, worker)) return true;  // tried again at the next event or tick
+            if (!make_spare(registry, services, worker))
+                return true;  // tried again at the next event or tick
         }
     }
     return complete;
 }
 
-OptionResult open_listener(Registry& registry, Services& services, Socket& socket, std::uint32_t backlog) {
+OptionResult open_listener(Registry& registry, Services& services, Socket& socket,
+                           std::uint32_t backlog) {
     if (!socket.options.receive_interfaces_chosen) {
         const int first = registry.first_available();
         if (first < 0)
@@ -130,9 +138,10 @@ OptionResult open_listener(Registry& registry, Services& services, Socket& socke
         if (registry.spares_of(worker) == 0 && !make_spare(registry, services, worker)) {
             close_listener(registry, socket);
             socket.state = SocketState::bound;
-            return {ENOBUFS, "no memory for a receive window of " +
-                                 std::to_string(registry.receive_log_bytes) +
-                                 " octets; lower memory.receive_window_mib or raise memory.total_mib"};
+            return {ENOBUFS,
+                    "no memory for a receive window of " +
+                        std::to_string(registry.receive_log_bytes) +
+                        " octets; lower memory.receive_window_mib or raise memory.total_mib"};
         }
     }
     offer_running(registry, services, socket);
@@ -154,7 +163,9 @@ OptionResult take_pending(Registry& registry, Services& services, Socket& listen
         if (!session->charged_to_user &&
             !registry.budget.assign(listener.uid, session->charged_bytes)) {
             ++registry.counters.out_of_memory;
-            return {ENOBUFS, "this user's receive windows take all of memory.per_user_mib; close some sessions"};
+            return {
+                ENOBUFS,
+                "this user's receive windows take all of memory.per_user_mib; close some sessions"};
         }
         if (!session->charged_to_user) {
             session->charged_to_user = true;
@@ -164,15 +175,16 @@ OptionResult take_pending(Registry& registry, Services& services, Socket& listen
         --session->waiting;
         const auto& header = *session->memory.header;
         const std::uint64_t session_start = header.start_ordinal.load(std::memory_order_acquire);
-        const std::uint64_t start = pending.start_ordinal != 0 ? pending.start_ordinal : session_start;
+        const std::uint64_t start =
+            pending.start_ordinal != 0 ? pending.start_ordinal : session_start;
         if (start != 0 && is_overtaken(session->memory, start)) {
             close_if_unused(registry, *session);
             return {ECONNABORTED, "a session was overwritten while it waited to be accepted"};
         }
         out.session = session;
         out.start_ordinal = start;
-        out.joined_late =
-            header.joined_late.load(std::memory_order_relaxed) != 0 || (start != 0 && start > session_start);
+        out.joined_late = header.joined_late.load(std::memory_order_relaxed) != 0 ||
+                          (start != 0 && start > session_start);
         offer_running(registry, services, listener);  // there is room in the backlog again
         return {};
     }
@@ -229,7 +241,8 @@ void close_reader(Registry& registry, Socket& reader) {
 }
 
 void close_if_unused(Registry& registry, Reception& session) {
-    if (session.state != Reception::State::open || !session.readers.empty() || session.waiting != 0) return;
+    if (session.state != Reception::State::open || !session.readers.empty() || session.waiting != 0)
+        return;
     if (!session.ended)
         for (const auto& [id, socket] : registry.sockets)
             if (registry.wants(socket, session)) return;
@@ -241,7 +254,8 @@ void close_if_unused(Registry& registry, Reception& session) {
     registry.post(session.worker, close);
 }
 
-void on_session_opened(Registry& registry, Services& services, const dataplane::WorkerEvent& event) {
+void on_session_opened(Registry& registry, Services& services,
+                       const dataplane::WorkerEvent& event) {
     Reception* session = registry.reception(event.id);
     if (session == nullptr || session->state != Reception::State::spare) return;
     session->state = Reception::State::open;
@@ -255,9 +269,10 @@ void on_session_opened(Registry& registry, Services& services, const dataplane::
                       session->destination_port);
     if (!registry.has_finished(session->tsi)) {
         for (auto& [id, socket] : registry.sockets)
-            if (registry.wants(socket, *session)) offer(registry, services, socket, *session, true);
+            if (registry.wants(socket, *session)) offer(services, socket, *session, true);
     } else {
-        session->ended = true;  // RDATA or echoes of a session that ended in good order (wsrm.md 4.4)
+        session->ended =
+            true;  // RDATA or echoes of a session that ended in good order (wsrm.md 4.4)
     }
     if (session->waiting == 0) ++registry.counters.sessions_not_wanted;
     close_if_unused(registry, *session);
@@ -274,7 +289,8 @@ void on_session_ended(Registry& registry, const dataplane::WorkerEvent& event) {
     close_if_unused(registry, *session);
 }
 
-void on_window_returned(Registry& registry, Services& services, const dataplane::WorkerEvent& event) {
+void on_window_returned(Registry& registry, Services& services,
+                        const dataplane::WorkerEvent& event) {
     auto found = registry.receptions.find(event.id);
     if (found == registry.receptions.end() || found->second.object != event.receive)
         found = std::find_if(registry.receptions.begin(), registry.receptions.end(),
@@ -282,10 +298,12 @@ void on_window_returned(Registry& registry, Services& services, const dataplane:
     if (event.receive == nullptr || found == registry.receptions.end()) return;
     Reception& session = found->second;
     for (auto& [id, socket] : registry.sockets) {
-        const bool waited = std::any_of(socket.pending.begin(), socket.pending.end(),
-                                        [&](const Pending& p) { return p.session_id == session.id; });
+        const bool waited =
+            std::any_of(socket.pending.begin(), socket.pending.end(),
+                        [&](const Pending& p) { return p.session_id == session.id; });
         if (waited) {
-            std::erase_if(socket.pending, [&](const Pending& p) { return p.session_id == session.id; });
+            std::erase_if(socket.pending,
+                          [&](const Pending& p) { return p.session_id == session.id; });
             socket.pending_lost = true;
         }
         socket.offered.erase(session.id);
@@ -301,13 +319,16 @@ void on_window_returned(Registry& registry, Services& services, const dataplane:
 
 bool is_overtaken(const ReceiveMemory& memory, std::uint64_t ordinal) {
     auto& header = *memory.header;
-    if (ordinal >= header.lead.load(std::memory_order_acquire)) return false;  // waits for what comes next
+    if (ordinal >= header.lead.load(std::memory_order_acquire))
+        return false;  // waits for what comes next
     IndexEntry& entry = memory.index[ordinal & (memory.index_entries - 1)];
-    // The worker may be writing this slot: what was read counts only if the ordinal is not given up below.
+    // The worker may be writing this slot: what was read counts only if the ordinal is not given up
+    // below.
     const std::uint32_t sqn = std::atomic_ref(entry.sqn).load(std::memory_order_relaxed);
     const std::uint32_t place = std::atomic_ref(entry.place).load(std::memory_order_relaxed);
     const std::uint16_t flags = std::atomic_ref(entry.flags).load(std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_acquire);  // pairs with the worker's fence after `reserved_*`
+    std::atomic_thread_fence(
+        std::memory_order_acquire);  // pairs with the worker's fence after `reserved_*`
     const std::uint64_t reserved_ordinal = header.reserved_ordinal.load(std::memory_order_relaxed);
     const std::uint64_t reserved_log = header.reserved_log.load(std::memory_order_relaxed);
     if (ordinal + memory.index_entries < reserved_ordinal) return true;
@@ -319,17 +340,32 @@ bool is_overtaken(const ReceiveMemory& memory, std::uint64_t ordinal) {
 
 void tick_readers(Registry& registry, Services& services) {
     for (auto& [id, socket] : registry.sockets) {
-        if (socket.state != SocketState::receiver || socket.overtaken || socket.closing) continue;
+        if (socket.closing) continue;
+        ipc::SocketPage& page = *socket.page.page;
+        if (socket.state == SocketState::listener && !socket.pending.empty() &&
+            ipc::take_sleeper(ipc::AtomicMemory{}, page.receive_sleeping))
+            services.wake(socket.endpoint);
+        if (socket.state != SocketState::receiver || socket.overtaken) continue;
         const Reception* session = registry.reception(socket.session_id);
         if (session == nullptr || session->memory.header == nullptr) continue;
-        std::uint64_t cursor = socket.page.page->cursor_ordinal.load(std::memory_order_acquire);
+        const auto& header = *session->memory.header;
+        std::uint64_t cursor = page.cursor_ordinal.load(std::memory_order_acquire);
         if (cursor == 0) cursor = socket.start_ordinal;
-        if (cursor == 0) cursor = session->memory.header->start_ordinal.load(std::memory_order_acquire);
-        if (cursor == 0 || !is_overtaken(session->memory, cursor)) continue;
-        socket.overtaken = true;
-        ++registry.counters.readers_overtaken;
-        socket.page.page->overtaken.store(1, std::memory_order_release);  // partner: the client's recv
-        services.hang_up(socket.endpoint);
+        if (cursor == 0) cursor = header.start_ordinal.load(std::memory_order_acquire);
+        if (cursor != 0 && is_overtaken(session->memory, cursor)) {
+            socket.overtaken = true;
+            ++registry.counters.readers_overtaken;
+            page.overtaken.store(1, std::memory_order_release);  // partner: the client's recv
+            services.hang_up(socket.endpoint);
+            continue;
+        }
+        // The descriptor is level-triggered (ipc/socket_page.hpp): a reader that drained its octet
+        // and then found something can't put it back.
+        const bool something =
+            header.state.load(std::memory_order_acquire) != 0 ||
+            (cursor != 0 && cursor < header.lead.load(std::memory_order_acquire));
+        if (something && ipc::take_sleeper(ipc::AtomicMemory{}, page.receive_sleeping))
+            services.wake(socket.endpoint);
     }
 }
 

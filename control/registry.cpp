@@ -4,7 +4,8 @@
 
 namespace fanfare::control {
 
-Registry::Registry(const ControlSettings& settings, std::vector<Interface> interfaces, std::uint32_t workers)
+Registry::Registry(const ControlSettings& settings, std::vector<Interface> interfaces,
+                   std::uint32_t workers)
     : settings(settings),
       interfaces(std::move(interfaces)),
       workers(workers),
@@ -39,21 +40,24 @@ int Registry::first_available() const {
 }
 
 std::uint32_t Registry::sockets_of(std::uint32_t uid) const {
-    return static_cast<std::uint32_t>(
-        std::count_if(sockets.begin(), sockets.end(), [&](const auto& s) { return s.second.uid == uid; }));
+    return static_cast<std::uint32_t>(std::count_if(
+        sockets.begin(), sockets.end(), [&](const auto& s) { return s.second.uid == uid; }));
 }
 
 std::uint32_t Registry::spares_of(std::uint32_t worker) const {
-    return static_cast<std::uint32_t>(std::count_if(receptions.begin(), receptions.end(), [&](const auto& r) {
-        return r.second.state == Reception::State::spare && r.second.worker == worker &&
-               r.second.memory.log_bytes == receive_log_bytes;
-    }));
+    return static_cast<std::uint32_t>(
+        std::count_if(receptions.begin(), receptions.end(), [&](const auto& r) {
+            return r.second.state == Reception::State::spare && r.second.worker == worker &&
+                   r.second.memory.log_bytes == receive_log_bytes;
+        }));
 }
 
 bool Registry::wants(const Socket& listener, const Reception& session) const {
-    return listener.state == SocketState::listener && !listener.closing && listener.group == session.group &&
-           listener.port == session.destination_port && listener.options.udp_port == session.udp_port &&
-           (listener.options.source_filter.is_none() || listener.options.source_filter == session.source) &&
+    return listener.state == SocketState::listener && !listener.closing &&
+           listener.group == session.group && listener.port == session.destination_port &&
+           listener.options.udp_port == session.udp_port &&
+           (listener.options.source_filter.is_none() ||
+            listener.options.source_filter == session.source) &&
            listener.listens.count(session.interface) != 0;
 }
 

@@ -1,9 +1,9 @@
-// Everything the control plane knows: interfaces, sockets and their owners, sessions, memory charged. Plain data
-// with look-ups; the rules stand in handler, options, sessions and endings.
+// Everything the control plane knows: interfaces, sockets and their owners, sessions, memory
+// charged. Plain data with look-ups; the rules stand in handler, options, sessions and endings.
 //
-// Objects and who frees what (dataplane/commands.hpp): a session's object and memory are the worker's from the
-// command that handed them over to the event that gave them back; a socket's page and endpoint are the worker's
-// from attach to detach. Until then the entry stays here, closing.
+// Objects and who frees what (dataplane/commands.hpp): a session's object and memory are the
+// worker's from the command that handed them over to the event that gave them back; a socket's page
+// and endpoint are the worker's from attach to detach. Until then the entry stays here, closing.
 #pragma once
 
 #include <cstdint>
@@ -27,27 +27,27 @@ namespace fanfare::control {
 
 struct Interface {
     dataplane::InterfaceSpec spec;
-    std::string device;       // the EAL device behind it, as configured
-    std::string kernel_name;  // of the kernel's interface, empty where there is none
-    std::uint16_t mtu = 1500; // in force
-    bool up = true;           // link
-    bool gone = false;        // the device was removed
+    std::string device;        // the EAL device behind it, as configured
+    std::string kernel_name;   // of the kernel's interface, empty where there is none
+    std::uint16_t mtu = 1500;  // in force
+    bool up = true;            // link
+    bool gone = false;         // the device was removed
     bool available() const { return up && !gone; }
 };
 
 // Limits and defaults that configuration gives (config.hpp reads them).
 struct ControlSettings {
     Gsi gsi;
-    engine::Profile defaults;                               // of a fresh socket
+    engine::Profile defaults;  // of a fresh socket
     engine::ProfileName default_profile = engine::ProfileName::lan;
     std::uint64_t memory_total_bytes = 2ull << 30;
     std::uint64_t memory_per_user_bytes = 1ull << 30;
-    std::uint64_t receive_log_bytes = 16ull << 20;          // a power of two
-    std::uint32_t octets_per_index_entry = 256;             // receive index: log octets for each entry
+    std::uint64_t receive_log_bytes = 16ull << 20;  // a power of two
+    std::uint32_t octets_per_index_entry = 256;     // receive index: log octets for each entry
     std::uint32_t spares_per_worker = 4;
     std::uint32_t sockets_per_user = 1024;
     std::uint32_t backlog_max = 1024;
-    Nanos close_linger_ns = 1 * kSecond;                    // wsrm.md 4.5: close without shutdown
+    Nanos close_linger_ns = 1 * kSecond;  // wsrm.md 4.5: close without shutdown
     std::string version;
 };
 
@@ -65,17 +65,18 @@ struct Socket {
     std::uint32_t uid = 0;
     std::int32_t pid = 0;
     SocketOptions options;
-    Address bound;             // what bind was given
-    std::uint16_t port = 0;    // bound (receiver) or connected (sender) PGM data port
-    Address group;             // connected, listening or accepted
+    Address bound;           // what bind was given
+    std::uint16_t port = 0;  // bound (receiver) or connected (sender) PGM data port
+    Address group;           // connected, listening or accepted
     PageMemory page;
     int endpoint = -1;
     std::uint64_t session_id = 0;  // sender: SendSession; receiver: Reception
 
     bool with_worker = false;  // the worker holds page and endpoint
     bool closing = false;      // the last holder has gone; the entry waits for the worker
-    // A close that was announced. It counts at the end of the last holder if that comes right after it; later
-    // than kCloseHoldsNanos it was one of several holders that closed, and the rest may still vanish.
+    // A close that was announced. It counts at the end of the last holder if that comes right after
+    // it; later than kCloseHoldsNanos it was one of several holders that closed, and the rest may
+    // still vanish.
     Nanos close_said_at = 0;
     bool close_said = false;
     bool close_aborts = false;  // SO_LINGER {1, 0}
@@ -83,9 +84,9 @@ struct Socket {
     // Listener
     std::uint32_t backlog = 0;
     std::deque<Pending> pending;
-    std::set<std::uint64_t> offered;                     // sessions this listener has had or has pending
-    std::map<std::uint32_t, std::uint64_t> listens;      // interface -> listen id
-    bool pending_lost = false;                           // the next accept says ECONNABORTED
+    std::set<std::uint64_t> offered;  // sessions this listener has had or has pending
+    std::map<std::uint32_t, std::uint64_t> listens;  // interface -> listen id
+    bool pending_lost = false;                       // the next accept says ECONNABORTED
 
     // Receiver
     std::uint64_t start_ordinal = 0;
@@ -107,11 +108,12 @@ struct SendSession {
     dataplane::SourceSession* object = nullptr;
     SendMemory memory;
     std::uint64_t charged_bytes = 0;
-    bool finishing = false;   // FIN or RST was asked for
-    bool ended = false;       // the worker said so
-    bool done = false;        // the worker let go; only figures are left
+    bool finishing = false;  // FIN or RST was asked for
+    bool ended = false;      // the worker said so
+    bool done = false;       // the worker let go; only figures are left
     ResetCause cause = ResetCause::none;
-    // Close without shutdown: once all is sent the session stands so much longer. kNever: until its window passed.
+    // Close without shutdown: once all is sent the session stands so much longer. kNever: until its
+    // window passed.
     bool lingers = false;
     Nanos drop_at = kNever;
     engine::SourceStatistics last_statistics;  // kept when the object goes
@@ -149,20 +151,24 @@ struct PostedCommand {
 
 struct ControlCounters {
     std::uint64_t requests = 0, requests_refused = 0, requests_malformed = 0, sockets_opened = 0,
-                  clients_vanished = 0, readers_overtaken = 0, sessions_not_wanted = 0, out_of_memory = 0,
-                  connections = 0, connections_refused = 0, connections_dropped = 0;
+                  clients_vanished = 0, readers_overtaken = 0, sessions_not_wanted = 0,
+                  out_of_memory = 0, connections = 0, connections_refused = 0,
+                  connections_dropped = 0;
 };
 
 class Registry {
   public:
-    Registry(const ControlSettings& settings, std::vector<Interface> interfaces, std::uint32_t workers);
+    Registry(const ControlSettings& settings, std::vector<Interface> interfaces,
+             std::uint32_t workers);
 
     Socket* socket(std::uint64_t id);
     SendSession* send_session(std::uint64_t id);
     Reception* reception(std::uint64_t id);
 
     std::uint64_t new_id() { return ++last_id_; }
-    void post(std::uint32_t worker, const dataplane::Command& command) { commands.push_back({worker, command}); }
+    void post(std::uint32_t worker, const dataplane::Command& command) {
+        commands.push_back({worker, command});
+    }
     void post_all(const dataplane::Command& command) {
         for (std::uint32_t w = 0; w < workers; ++w) post(w, command);
     }
@@ -187,10 +193,11 @@ class Registry {
     std::map<std::uint64_t, Socket> sockets;
     std::map<std::uint64_t, SendSession> send_sessions;
     std::map<std::uint64_t, Reception> receptions;
-    std::uint64_t receive_log_bytes;              // of new windows; at least settings.receive_log_bytes
-    std::deque<Tsi> finished;                     // sessions that ended in good order: they never open again
+    std::uint64_t receive_log_bytes;  // of new windows; at least settings.receive_log_bytes
+    std::deque<Tsi> finished;         // sessions that ended in good order: they never open again
     std::vector<const dataplane::WorkerLink*> links;  // the workers' counters, for status
-    std::vector<PostedCommand> commands;          // taken by whoever runs the control plane after every call
+    std::vector<PostedCommand>
+        commands;  // taken by whoever runs the control plane after every call
 
     static constexpr std::size_t kFinishedMax = 4096;
     void note_finished(const Tsi& tsi);

@@ -1,5 +1,5 @@
-// The three structures that the RM_* options carry, as Wsrm.h lays them out (wsrm.md section 2): fixed width,
-// natural alignment, host byte order.
+// The three structures that the RM_* options carry, as Wsrm.h lays them out (wsrm.md section 2):
+// fixed width, natural alignment, host byte order.
 #pragma once
 
 #include <cstdint>
@@ -24,19 +24,20 @@ struct RmFecInfo {  // RM_FEC_INFO, wsrm.md 2.2
 static_assert(sizeof(RmFecInfo) == 6);
 
 struct RmSenderStatistics {  // RM_SENDER_STATS, wsrm.md 2.3
-    std::uint64_t data_bytes_sent = 0, total_bytes_sent = 0, naks_received = 0, naks_received_too_late = 0,
-                  outstanding_naks = 0, naks_after_rdata = 0, repair_packets_sent = 0,
-                  buffer_space_available = 0, trailing_edge = 0, leading_edge = 0, rate_kbits_overall = 0,
-                  rate_kbits_last = 0, odata_packets_sent = 0;
+    std::uint64_t data_bytes_sent = 0, total_bytes_sent = 0, naks_received = 0,
+                  naks_received_too_late = 0, outstanding_naks = 0, naks_after_rdata = 0,
+                  repair_packets_sent = 0, buffer_space_available = 0, trailing_edge = 0,
+                  leading_edge = 0, rate_kbits_overall = 0, rate_kbits_last = 0,
+                  odata_packets_sent = 0;
 };
 static_assert(sizeof(RmSenderStatistics) == 104);
 
 struct RmReceiverStatistics {  // RM_RECEIVER_STATS, wsrm.md 2.4
     std::uint64_t odata_received = 0, rdata_received = 0, duplicates = 0, data_bytes_received = 0,
-                  total_bytes_received = 0, rate_kbits_overall = 0, rate_kbits_last = 0, trailing_edge = 0,
-                  leading_edge = 0, average_sequences = 0, min_sequences = 0, max_sequences = 0,
-                  first_nak_sequence = 0, pending_naks = 0, outstanding_naks = 0, packets_buffered = 0,
-                  selective_naks_sent = 0, parity_naks_sent = 0;
+                  total_bytes_received = 0, rate_kbits_overall = 0, rate_kbits_last = 0,
+                  trailing_edge = 0, leading_edge = 0, average_sequences = 0, min_sequences = 0,
+                  max_sequences = 0, first_nak_sequence = 0, pending_naks = 0, outstanding_naks = 0,
+                  packets_buffered = 0, selective_naks_sent = 0, parity_naks_sent = 0;
 };
 static_assert(sizeof(RmReceiverStatistics) == 144);
 

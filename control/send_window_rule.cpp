@@ -11,8 +11,8 @@ constexpr std::uint64_t kBitsPerByte = 8;
 constexpr std::uint64_t kBitsPerKbit = 1000;
 }  // namespace
 
-std::optional<RmSendWindow> resolve_send_window(const RmSendWindow& asked, const RmSendWindow& in_force,
-                                                std::uint32_t mtu) {
+std::optional<RmSendWindow> resolve_send_window(const RmSendWindow& asked,
+                                                const RmSendWindow& in_force, std::uint32_t mtu) {
     std::uint64_t rate = asked.rate_kbits_per_s;
     std::uint64_t ms = asked.window_ms;
     std::uint64_t bytes = asked.window_bytes;
@@ -25,7 +25,8 @@ std::optional<RmSendWindow> resolve_send_window(const RmSendWindow& asked, const
         rate = in_force.rate_kbits_per_s;
         bytes = rate * ms / kBitsPerByte;
     } else {
-        // Only the rate, only the bytes, both, or all three: rate and bytes are limits of resources and win.
+        // Only the rate, only the bytes, both, or all three: rate and bytes are limits of resources
+        // and win.
         if (rate == 0) rate = in_force.rate_kbits_per_s;
         if (bytes == 0) bytes = in_force.window_bytes;
         if (rate == 0) return std::nullopt;
@@ -39,9 +40,12 @@ std::optional<RmSendWindow> resolve_send_window(const RmSendWindow& asked, const
 }
 
 RmSendWindow send_window_of(const engine::SourceParameters& p) {
-    const auto clamp32 = [](std::uint64_t v) { return static_cast<std::uint32_t>(std::min(v, kMax32)); };
+    const auto clamp32 = [](std::uint64_t v) {
+        return static_cast<std::uint32_t>(std::min(v, kMax32));
+    };
     return {clamp32(p.rate_bits_per_s / kBitsPerKbit),
-            clamp32(static_cast<std::uint64_t>(p.window_ns / kMillisecond)), clamp32(p.window_bytes)};
+            clamp32(static_cast<std::uint64_t>(p.window_ns / kMillisecond)),
+            clamp32(p.window_bytes)};
 }
 
 void apply_send_window(const RmSendWindow& window, engine::SourceParameters& p) {
@@ -53,7 +57,8 @@ void apply_send_window(const RmSendWindow& window, engine::SourceParameters& p) 
 
 std::uint32_t window_packets_for(std::uint64_t window_bytes) {
     constexpr std::uint64_t kOctetsPerEntry = 128, kLeast = 1u << 12, kMost = 1u << 20;
-    return static_cast<std::uint32_t>(std::bit_ceil(std::clamp(window_bytes / kOctetsPerEntry, kLeast, kMost)));
+    return static_cast<std::uint32_t>(
+        std::bit_ceil(std::clamp(window_bytes / kOctetsPerEntry, kLeast, kMost)));
 }
 
 }  // namespace fanfare::control

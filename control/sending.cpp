@@ -7,6 +7,7 @@
 
 #include "control/text.hpp"
 #include "ipc/layout.hpp"
+#include "ipc/wakeup.hpp"
 
 namespace fanfare::control {
 namespace {
@@ -28,7 +29,8 @@ int choose_interface(const Registry& registry, const Socket& socket, OptionResul
         return first;
     }
     const int found = registry.interface_with(chosen);
-    if (found >= 0 && registry.interfaces[static_cast<std::size_t>(found)].available()) return found;
+    if (found >= 0 && registry.interfaces[static_cast<std::size_t>(found)].available())
+        return found;
     error = {ENETDOWN, "the interface with " + to_string(chosen) + " is down or gone"};
     return -1;
 }
@@ -46,14 +48,15 @@ OptionResult open_sender(Registry& registry, Services& services, Socket& socket,
     const auto interface = static_cast<std::uint32_t>(found);
     const Interface& leaves_by = registry.interfaces[interface];
 
-    const std::uint64_t log_bytes =
-        std::bit_ceil(std::clamp(options.source.window_bytes, ipc::kLogBytesMin, ipc::kLogBytesMax));
+    const std::uint64_t log_bytes = std::bit_ceil(
+        std::clamp(options.source.window_bytes, ipc::kLogBytesMin, ipc::kLogBytesMax));
     const std::uint64_t charge = ipc::SendLayout::for_log(log_bytes).total_bytes;
     if (!registry.budget.charge(socket.uid, charge)) {
         ++registry.counters.out_of_memory;
-        return {ENOBUFS, "the window's " + std::to_string(charge) +
-                             " octets go beyond the memory for this user (memory.per_user_mib) or for all "
-                             "(memory.total_mib); windows of ended sessions count until they have passed"};
+        return {ENOBUFS,
+                "the window's " + std::to_string(charge) +
+                    " octets go beyond the memory for this user (memory.per_user_mib) or for all "
+                    "(memory.total_mib); windows of ended sessions count until they have passed"};
     }
     const auto source_port = registry.ports.take(services.random(), now);
     if (!source_port) {
@@ -112,7 +115,8 @@ OptionResult open_sender(Registry& registry, Services& services, Socket& socket,
         ++registry.counters.out_of_memory;
         registry.ports.give_back(*source_port, now);
         registry.budget.release(socket.uid, charge);
-        return {ENOBUFS, "the machine has no memory for a window of " + std::to_string(log_bytes) + " octets"};
+        return {ENOBUFS, "the machine has no memory for a window of " + std::to_string(log_bytes) +
+                             " octets"};
     }
 
     dataplane::Command open;
@@ -165,12 +169,14 @@ void on_source_ended(Registry& registry, const dataplane::WorkerEvent& event) {
     session->cause = event.cause;
 }
 
-void on_source_done(Registry& registry, Services& services, const dataplane::WorkerEvent& event, Nanos now) {
+void on_source_done(Registry& registry, Services& services, const dataplane::WorkerEvent& event,
+                    Nanos now) {
     // The event names the object; its id may be the worker's to leave out.
     SendSession* session = registry.send_session(event.id);
     if (session == nullptr || session->object != event.source) {
-        const auto found = std::find_if(registry.send_sessions.begin(), registry.send_sessions.end(),
-                                        [&](const auto& s) { return s.second.object == event.source; });
+        const auto found =
+            std::find_if(registry.send_sessions.begin(), registry.send_sessions.end(),
+                         [&](const auto& s) { return s.second.object == event.source; });
         if (event.source == nullptr || found == registry.send_sessions.end()) return;
         session = &found->second;
     }
@@ -193,7 +199,18 @@ void on_source_done(Registry& registry, Services& services, const dataplane::Wor
     if (session->socket_id == 0) registry.send_sessions.erase(session->id);
 }
 
-void tick_senders(Registry& registry, Nanos now) {
+void tick_senders(Registry& registry, Services& services, Nanos now) {
+    for (auto& [id, socket] : registry.sockets) {
+        if (socket.state != SocketState::sender || socket.closing) continue;
+        const SendSession* session = registry.send_session(socket.session_id);
+        if (session == nullptr || session->memory.header == nullptr) continue;
+        // Level-triggered, as for readers: room that a sleeping sender has not seen.
+        const auto& header = *session->memory.header;
+        if (header.tail.load(std::memory_order_relaxed) <
+                header.limit.load(std::memory_order_relaxed) &&
+            ipc::take_sleeper(ipc::AtomicMemory{}, socket.page.page->send_sleeping))
+            services.drain(socket.endpoint);
+    }
     for (auto& [id, session] : registry.send_sessions) {
         if (!session.lingers || session.done || session.memory.header == nullptr) continue;
         const auto& header = *session.memory.header;

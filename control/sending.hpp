@@ -6,8 +6,9 @@
 
 namespace fanfare::control {
 
-// Makes the session of a socket that connects to group:port: interface, TSI, memory charged to the socket's
-// user, object; posts open_source. On an errno nothing is held and the socket is as before.
+// Makes the session of a socket that connects to group:port: interface, TSI, memory charged to the
+// socket's user, object; posts open_source. On an errno nothing is held and the socket is as
+// before.
 OptionResult open_sender(Registry& registry, Services& services, Socket& socket, Address group,
                          std::uint16_t port, Nanos now);
 
@@ -19,9 +20,11 @@ void abort_sender(Registry& registry, SendSession& session, ResetCause cause);
 
 // Worker events source_ended and source_done.
 void on_source_ended(Registry& registry, const dataplane::WorkerEvent& event);
-void on_source_done(Registry& registry, Services& services, const dataplane::WorkerEvent& event, Nanos now);
+void on_source_done(Registry& registry, Services& services, const dataplane::WorkerEvent& event,
+                    Nanos now);
 
-// Some ten times a second: drops sessions whose linger is over.
-void tick_senders(Registry& registry, Nanos now);
+// Some ten times a second: drops sessions whose linger is over, wakes senders that sleep before
+// room.
+void tick_senders(Registry& registry, Services& services, Nanos now);
 
 }  // namespace fanfare::control

@@ -1,6 +1,6 @@
-// What the control plane needs done outside itself: memory, descriptors, session objects, random numbers. The
-// daemon and the embedded engine make the real thing (system_services.hpp); the simulator, tests and fuzzers
-// bring their own.
+// What the control plane needs done outside itself: memory, descriptors, session objects, random
+// numbers. The daemon and the embedded engine make the real thing (system_services.hpp); the
+// simulator, tests and fuzzers bring their own.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,8 @@
 
 namespace fanfare::control {
 
-// A send region, mapped and locked by the daemon. `descriptor` is the daemon's own; a client gets a duplicate.
+// A send region, mapped and locked by the daemon. `descriptor` is the daemon's own; a client gets a
+// duplicate.
 struct SendMemory {
     ipc::SendHeader* header = nullptr;
     std::byte* log = nullptr;
@@ -67,24 +68,28 @@ class Services {
     virtual void free_receive_memory(ReceiveMemory& memory) = 0;
     virtual int make_page(std::uint64_t socket_id, ipc::SocketType type, PageMemory& out) = 0;
     virtual void free_page(PageMemory& page) = 0;
-    // A socket pair: `ours` stays in the daemon, `theirs` is passed to the client and closed here afterwards.
+    // A socket pair: `ours` stays in the daemon, `theirs` is passed to the client and closed here
+    // afterwards.
     virtual int make_endpoint(int& ours, int& theirs) = 0;
     // A sealed memfd that holds `octets`, for the caller to pass and close.
     virtual int make_status_memory(std::span<const std::byte> octets, int& descriptor) = 0;
     virtual void close_descriptor(int descriptor) = 0;
-    // The descriptors of a worker's page and doorbell, passed to clients; owned by whoever started the worker.
+    // The descriptors of a worker's page and doorbell, passed to clients; owned by whoever started
+    // the worker.
     virtual int worker_page_descriptor(std::uint32_t worker) = 0;
     virtual int doorbell_descriptor(std::uint32_t worker) = 0;
 
     // From now on / no longer: say when the last holder of the other end has gone.
     virtual void watch_endpoint(int endpoint, std::uint64_t socket_id) = 0;
     virtual void unwatch_endpoint(int endpoint, std::uint64_t socket_id) = 0;
-    // True where the end of the last holder is reported, so that `close` may wait for it. False: close ends a
-    // socket at once.
+    // True where the end of the last holder is reported, so that `close` may wait for it. False:
+    // close ends a socket at once.
     virtual bool reports_hang_up() const = 0;
-    // One octet into the endpoint; shut it down in both directions.
+    // Readable: one octet into the endpoint. Hang up: shut it down in both directions.
     virtual void wake(int endpoint) = 0;
     virtual void hang_up(int endpoint) = 0;
+    // Takes out what the client filled its end with, so that it is writable again.
+    virtual void drain(int endpoint) = 0;
 
     // Commands were posted: wakes the worker if it sleeps.
     virtual void ring_worker(dataplane::WorkerLink& link) = 0;
@@ -94,10 +99,10 @@ class Services {
     virtual void free_source(dataplane::SourceSession* session) = 0;
     virtual dataplane::ReceiveSession* make_receiver(const dataplane::ReceiveSpec& spec) = 0;
     virtual void free_receiver(dataplane::ReceiveSession* session) = 0;
-    virtual bool read_statistics(const dataplane::SourceSession* session, engine::SourceStatistics& out,
-                                 Sqn& trail, Sqn& lead) = 0;
-    virtual bool read_statistics(const dataplane::ReceiveSession* session, engine::ReceiverStatistics& out,
-                                 Sqn& trail, Sqn& lead) = 0;
+    virtual bool read_statistics(const dataplane::SourceSession* session,
+                                 engine::SourceStatistics& out, Sqn& trail, Sqn& lead) = 0;
+    virtual bool read_statistics(const dataplane::ReceiveSession* session,
+                                 engine::ReceiverStatistics& out, Sqn& trail, Sqn& lead) = 0;
 
     virtual std::uint64_t random() = 0;
 };

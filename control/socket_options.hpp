@@ -1,5 +1,5 @@
-// What can be set on a socket before it connects or listens; an accepted session inherits its listener's
-// (wsrm.md O-13).
+// What can be set on a socket before it connects or listens; an accepted session inherits its
+// listener's (wsrm.md O-13).
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,13 @@ namespace fanfare::control {
 struct SocketOptions {
     engine::ProfileName profile = engine::ProfileName::lan;
     engine::SourceParameters source;
-    RmSendWindow send_window;      // the triple in force, as RM_RATE_WINDOW_SIZE shows it
+    RmSendWindow send_window;  // the triple in force, as RM_RATE_WINDOW_SIZE shows it
     RmFecInfo fec;
     bool fec_on = false;
-    Address send_interface;        // none: first available at connect
+    Address send_interface;  // none: first available at connect
     bool high_speed = false;
-    // Interfaces a receiver added one by one; until the first was, the default one counts (MH-15, MH-23).
+    // Interfaces a receiver added one by one; until the first was, the default one counts (MH-15,
+    // MH-23).
     std::vector<std::uint32_t> receive_interfaces;
     bool receive_interfaces_chosen = false;
     std::uint16_t udp_port = 0;

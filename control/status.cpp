@@ -15,15 +15,29 @@ namespace fanfare::control {
 namespace {
 
 // Names in the order of wire::DecodeError and engine::Verdict.
-constexpr const char* kDecodeErrors[] = {
-    "none", "truncated_header", "unknown_type", "truncated_body", "tsdu_length_mismatch", "address_family",
-    "options_truncated", "options_length_missing", "options_length_wrong", "option_too_short", "option_overrun",
-    "too_many_options", "options_unterminated", "option_length_invalid", "nak_list_invalid", "fragment_invalid",
-    "checksum_missing", "checksum_wrong"};
+constexpr const char* kDecodeErrors[] = {"none",
+                                         "truncated_header",
+                                         "unknown_type",
+                                         "truncated_body",
+                                         "tsdu_length_mismatch",
+                                         "address_family",
+                                         "options_truncated",
+                                         "options_length_missing",
+                                         "options_length_wrong",
+                                         "option_too_short",
+                                         "option_overrun",
+                                         "too_many_options",
+                                         "options_unterminated",
+                                         "option_length_invalid",
+                                         "nak_list_invalid",
+                                         "fragment_invalid",
+                                         "checksum_missing",
+                                         "checksum_wrong"};
 static_assert(std::size(kDecodeErrors) == static_cast<std::size_t>(wire::DecodeError::count_));
-constexpr const char* kVerdicts[] = {
-    "accepted", "duplicate", "before_window", "beyond_window", "window_full", "checksum_wrong",
-    "untrusted_source", "stale_spm", "not_for_receiver", "session_over", "malformed"};
+constexpr const char* kVerdicts[] = {"accepted",         "duplicate",   "before_window",
+                                     "beyond_window",    "window_full", "checksum_wrong",
+                                     "untrusted_source", "stale_spm",   "not_for_receiver",
+                                     "session_over",     "malformed"};
 static_assert(std::size(kVerdicts) == static_cast<std::size_t>(engine::Verdict::count_));
 
 constexpr std::uint32_t kNoParent = 0xFFFFFFFF;
@@ -48,7 +62,8 @@ class Writer {
         std::vector<std::byte> out(header.bytes);
         std::memcpy(out.data(), &header, sizeof(header));
         if (!records_.empty())
-            std::memcpy(out.data() + sizeof(header), records_.data(), records_.size() * sizeof(ipc::StatusRecord));
+            std::memcpy(out.data() + sizeof(header), records_.data(),
+                        records_.size() * sizeof(ipc::StatusRecord));
         return out;
     }
 
@@ -75,15 +90,17 @@ class Writer {
     std::vector<ipc::StatusRecord> records_;
 };
 
-std::string name_of(const Tsi& tsi) { return to_string(tsi.gsi) + ":" + std::to_string(tsi.source_port); }
+std::string name_of(const Tsi& tsi) {
+    return to_string(tsi.gsi) + ":" + std::to_string(tsi.source_port);
+}
 std::string name_of(Address address, std::uint16_t port) {
     return to_string(address) + ":" + std::to_string(port);
 }
 
 void write_interfaces(const Registry& registry, Writer& w) {
     for (const auto& i : registry.interfaces) {
-        w.object(ipc::StatusKind::interface,
-                 i.spec.name + " " + to_string(i.spec.address) + "/" + std::to_string(i.spec.prefix));
+        w.object(ipc::StatusKind::interface, i.spec.name + " " + to_string(i.spec.address) + "/" +
+                                                 std::to_string(i.spec.prefix));
         w.text("link", i.gone ? "gone" : i.up ? "up" : "down");
         w.text("device", i.device);
         w.number("mtu", i.mtu);
@@ -123,8 +140,8 @@ void write_sources(const Registry& registry, Services& services, Writer& w) {
         w.object(ipc::StatusKind::source, name_of(s.tsi));
         w.text("group", name_of(s.group, s.destination_port));
         w.text("interface", registry.interfaces[s.interface].spec.name);
-        w.text("state", s.done       ? "done"
-                        : s.ended    ? s.cause == ResetCause::none ? "finished" : "reset"
+        w.text("state", s.done        ? "done"
+                        : s.ended     ? s.cause == ResetCause::none ? "finished" : "reset"
                         : s.finishing ? "finishing"
                                       : "open");
         if (s.cause != ResetCause::none) w.text("cause", to_string(s.cause));
@@ -230,7 +247,8 @@ void write_sockets(const Registry& registry, Writer& w) {
         w.number("waiting", s.pending.size());
         for (const auto& [interface, listen] : s.listens)
             w.text("interface", registry.interfaces[interface].spec.name);
-        if (!s.options.source_filter.is_none()) w.text("source", to_string(s.options.source_filter));
+        if (!s.options.source_filter.is_none())
+            w.text("source", to_string(s.options.source_filter));
     }
     struct Client {
         std::uint32_t uid = 0;
@@ -279,7 +297,8 @@ std::vector<std::byte> build_status(const Registry& registry, Services& services
     write_workers(registry, w);
     write_sources(registry, services, w);
     for (const auto& [id, session] : registry.receptions)
-        if (session.state == Reception::State::open) write_reception(registry, services, session, w);
+        if (session.state == Reception::State::open)
+            write_reception(registry, services, session, w);
     write_sockets(registry, w);
     write_control(registry, w);
     return w.octets();
@@ -287,28 +306,44 @@ std::vector<std::byte> build_status(const Registry& registry, Services& services
 
 const char* to_string(ResetCause cause) {
     switch (cause) {
-        case ResetCause::none: return "none";
-        case ResetCause::unrecoverable_loss: return "unrecoverable_loss";
-        case ResetCause::sender_reset: return "sender_reset";
-        case ResetCause::sender_silent: return "sender_silent";
-        case ResetCause::inconsistent_data: return "inconsistent_data";
-        case ResetCause::buffer_exhausted: return "buffer_exhausted";
-        case ResetCause::interface_gone: return "interface_gone";
-        case ResetCause::reader_overtaken: return "reader_overtaken";
-        case ResetCause::daemon_gone: return "daemon_gone";
-        case ResetCause::sender_changed_sent_data: return "sender_changed_sent_data";
-        case ResetCause::sender_vanished: return "sender_vanished";
-        case ResetCause::memory_fault: return "memory_fault";
-        case ResetCause::message_incomplete: return "message_incomplete";
+        case ResetCause::none:
+            return "none";
+        case ResetCause::unrecoverable_loss:
+            return "unrecoverable_loss";
+        case ResetCause::sender_reset:
+            return "sender_reset";
+        case ResetCause::sender_silent:
+            return "sender_silent";
+        case ResetCause::inconsistent_data:
+            return "inconsistent_data";
+        case ResetCause::buffer_exhausted:
+            return "buffer_exhausted";
+        case ResetCause::interface_gone:
+            return "interface_gone";
+        case ResetCause::reader_overtaken:
+            return "reader_overtaken";
+        case ResetCause::daemon_gone:
+            return "daemon_gone";
+        case ResetCause::sender_changed_sent_data:
+            return "sender_changed_sent_data";
+        case ResetCause::sender_vanished:
+            return "sender_vanished";
+        case ResetCause::memory_fault:
+            return "memory_fault";
+        case ResetCause::message_incomplete:
+            return "message_incomplete";
     }
     return "unknown";
 }
 
 const char* to_string(SessionState state) {
     switch (state) {
-        case SessionState::open: return "open";
-        case SessionState::finished: return "finished";
-        case SessionState::reset: return "reset";
+        case SessionState::open:
+            return "open";
+        case SessionState::finished:
+            return "finished";
+        case SessionState::reset:
+            return "reset";
     }
     return "unknown";
 }

@@ -1,0 +1,397 @@
+#include "control/loop.hpp"
+
+#include <liburing.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <unordered_map>
+#include <vector>
+
+#include "control/access.hpp"
+
+namespace fanfare::control {
+namespace {
+
+enum class Operation : std::uint64_t {
+    accept = 1,
+    receive,
+    send,
+    endpoint,
+    bell,
+    link,
+    stop,
+    cancel
+};
+constexpr unsigned kIdBits = 56;
+
+std::uint64_t tag(Operation operation, std::uint64_t id) {
+    return (static_cast<std::uint64_t>(operation) << kIdBits) | id;
+}
+Operation operation_of(std::uint64_t t) {
+    return static_cast<Operation>(t >> kIdBits);
+}
+std::uint64_t id_of(std::uint64_t t) {
+    return t & ((std::uint64_t{1} << kIdBits) - 1);
+}
+
+// A client process; its buffers belong to the kernel while an operation is under way.
+struct Connection {
+    std::uint64_t id = 0;
+    ipc::Descriptor socket;
+    Peer peer;
+    std::uint32_t malformed = 0;
+    bool drop_after_reply = false;
+    bool sending = false;
+
+    std::byte request[ipc::kMaxMessage + 1];  // one octet more, so that a longer one shows
+    Outcome outcome;
+    iovec part{};
+    msghdr message{};
+    alignas(cmsghdr) char ancillary[CMSG_SPACE(ipc::kMaxDescriptors * sizeof(int))];
+};
+
+}  // namespace
+
+struct Loop::Parts {
+    LoopSettings settings;
+    Controller& controller;
+    SystemServices& services;
+    std::vector<dataplane::WorkerLink*> workers;
+    LinkMonitor* links = nullptr;
+    io_uring ring{};
+    bool ring_made = false;
+
+    std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections;
+    std::unordered_map<std::uint64_t, int> endpoints;  // watched: socket id -> endpoint
+    std::unordered_map<std::uint64_t, int>
+        hung_up;  // of these, shut down on our side: poll is blind
+    std::uint64_t last_connection = 0;
+    std::vector<std::uint64_t> bell_values;
+    alignas(std::uint64_t) std::byte link_message[16384];  // aligned as netlink headers are
+    Nanos next_sweep = 0;
+    bool stopping = false;
+    Nanos stop_deadline = kNever;
+
+    Parts(const LoopSettings& s, Controller& c, SystemServices& v)
+        : settings(s), controller(c), services(v) {}
+
+    void log(const std::string& line) {
+        if (settings.log) settings.log(line);
+    }
+
+    io_uring_sqe* entry() {
+        io_uring_sqe* sqe = io_uring_get_sqe(&ring);
+        while (sqe == nullptr) {  // the submission ring is full: hand it over, then there is room
+            io_uring_submit(&ring);
+            sqe = io_uring_get_sqe(&ring);
+        }
+        return sqe;
+    }
+    void submit_accept() {
+        io_uring_sqe* sqe = entry();
+        io_uring_prep_accept(sqe, settings.listener, nullptr, nullptr, SOCK_CLOEXEC);
+        io_uring_sqe_set_data64(sqe, tag(Operation::accept, 0));
+    }
+    void submit_receive(Connection& c) {
+        io_uring_sqe* sqe = entry();
+        io_uring_prep_recv(sqe, c.socket.get(), c.request, sizeof(c.request), 0);
+        io_uring_sqe_set_data64(sqe, tag(Operation::receive, c.id));
+    }
+    void submit_send(Connection& c);
+    void submit_endpoint(std::uint64_t socket_id, int endpoint) {
+        io_uring_sqe* sqe = entry();
+        io_uring_prep_poll_add(sqe, endpoint, POLLRDHUP | POLLHUP | POLLERR);
+        io_uring_sqe_set_data64(sqe, tag(Operation::endpoint, socket_id));
+    }
+    void submit_bell(std::size_t worker) {
+        io_uring_sqe* sqe = entry();
+        io_uring_prep_read(sqe, workers[worker]->control_bell, &bell_values[worker],
+                           sizeof(std::uint64_t), 0);
+        io_uring_sqe_set_data64(sqe, tag(Operation::bell, worker));
+    }
+    void submit_link() {
+        io_uring_sqe* sqe = entry();
+        io_uring_prep_recv(sqe, links->descriptor(), link_message, sizeof(link_message), 0);
+        io_uring_sqe_set_data64(sqe, tag(Operation::link, 0));
+    }
+    void submit_stop() {
+        io_uring_sqe* sqe = entry();
+        io_uring_prep_poll_add(sqe, settings.stop, POLLIN);
+        io_uring_sqe_set_data64(sqe, tag(Operation::stop, 0));
+    }
+
+    void on_accept(int result);
+    void on_receive(Connection& c, int result);
+    void on_sent(Connection& c);
+    void on_endpoint(std::uint64_t socket_id);
+    void on_link(int result);
+    void on_completion(std::uint64_t data, int result);
+    void close_passed(Connection& c);
+    void end_endpoint(std::uint64_t socket_id);
+    void sweep_hung_up(Nanos now);
+};
+
+Nanos monotonic_now() {
+    timespec t{};
+    ::clock_gettime(CLOCK_MONOTONIC, &t);
+    return Nanos{t.tv_sec} * kSecond + t.tv_nsec;
+}
+
+void Loop::Parts::submit_send(Connection& c) {
+    c.part = {c.outcome.reply.data(), c.outcome.reply.size()};
+    c.message = {};
+    c.message.msg_iov = &c.part;
+    c.message.msg_iovlen = 1;
+    if (const std::size_t count = c.outcome.descriptors.size(); count != 0) {
+        std::memset(c.ancillary, 0, sizeof(c.ancillary));
+        c.message.msg_control = c.ancillary;
+        c.message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        cmsghdr* header = CMSG_FIRSTHDR(&c.message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(count * sizeof(int));
+        int descriptors[ipc::kMaxDescriptors];
+        for (std::size_t i = 0; i < count; ++i)
+            descriptors[i] = c.outcome.descriptors[i].descriptor;
+        std::memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
+    }
+    c.sending = true;
+    io_uring_sqe* sqe = entry();
+    io_uring_prep_sendmsg(sqe, c.socket.get(), &c.message, MSG_NOSIGNAL);
+    io_uring_sqe_set_data64(sqe, tag(Operation::send, c.id));
+}
+
+void Loop::Parts::on_accept(int result) {
+    if (!stopping) submit_accept();
+    if (result < 0) return;
+    ipc::Descriptor socket(result);
+    auto& counters = controller.registry().counters;
+    const auto caller = caller_of(socket.get());
+    int refusal = 0;
+    std::string why;
+    if (connections.size() >= settings.connections_max) {
+        refusal = EAGAIN;
+        why = "the daemon has " + std::to_string(settings.connections_max) +
+              " clients already (limits.connections)";
+    } else if (!caller || !may_use(socket.get(), *caller, ::geteuid(), settings.group)) {
+        refusal = EACCES;
+        why =
+            "this user may not use the daemon; join the group named by daemon.group, or run as its "
+            "user";
+    }
+    if (refusal != 0) {
+        ++counters.connections_refused;
+        log("refused a client" +
+            (caller ? " (uid " + std::to_string(caller->uid) + ", pid " +
+                          std::to_string(caller->pid) + ")"
+                    : std::string()) +
+            ": " + why);
+        ipc::ReplyHeader reply;
+        reply.error = refusal;
+        std::memcpy(reply.detail, why.data(), std::min(why.size(), sizeof(reply.detail) - 1));
+        (void)!::send(socket.get(), &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+        return;
+    }
+    ++counters.connections;
+    auto connection = std::make_unique<Connection>();
+    connection->id = ++last_connection;
+    connection->socket = std::move(socket);
+    connection->peer = {caller->uid, caller->pid};
+    submit_receive(*connection);
+    connections.emplace(connection->id, std::move(connection));
+}
+
+void Loop::Parts::on_receive(Connection& c, int result) {
+    if (result <= 0) {
+        connections.erase(c.id);
+        return;
+    }
+    const auto length = static_cast<std::size_t>(result);
+    c.outcome = controller.request({c.request, length}, c.peer, monotonic_now());
+    if (c.outcome.malformed && ++c.malformed >= settings.malformed_max) {
+        ++controller.registry().counters.connections_dropped;
+        log("dropped the client with pid " + std::to_string(c.peer.pid) +
+            ": it does not speak this protocol");
+        c.drop_after_reply = true;
+    }
+    submit_send(c);
+}
+
+void Loop::Parts::close_passed(Connection& c) {
+    for (const auto& passed : c.outcome.descriptors)
+        if (passed.close_after) services.close_descriptor(passed.descriptor);
+    c.outcome.descriptors.clear();
+}
+
+void Loop::Parts::on_sent(Connection& c) {
+    // A reply that could not be sent is a client that has gone; the next receive says so.
+    c.sending = false;
+    close_passed(c);
+    if (c.drop_after_reply)
+        connections.erase(c.id);
+    else
+        submit_receive(c);
+}
+
+void Loop::Parts::end_endpoint(std::uint64_t socket_id) {
+    endpoints.erase(socket_id);
+    hung_up.erase(socket_id);
+    controller.endpoint_closed(socket_id, monotonic_now());
+}
+
+void Loop::Parts::on_endpoint(std::uint64_t socket_id) {
+    const auto watched = endpoints.find(socket_id);
+    if (watched == endpoints.end()) return;
+    if (services.is_held(watched->second))
+        hung_up[socket_id] = watched->second;  // our own shutdown shows here too
+    else
+        end_endpoint(socket_id);
+}
+
+void Loop::Parts::sweep_hung_up(Nanos now) {
+    if (now < next_sweep) return;
+    next_sweep = now + kTickInterval;
+    if (hung_up.empty()) return;
+    bool known = false;
+    const auto held = services.held_endpoints(known);
+    if (!known) return;
+    std::vector<std::uint64_t> gone;
+    for (const auto& [socket_id, endpoint] : hung_up)
+        if (held.count(endpoint) == 0) gone.push_back(socket_id);
+    for (const auto socket_id : gone) end_endpoint(socket_id);
+}
+
+void Loop::Parts::on_link(int result) {
+    const bool lost = result == -ENOBUFS;
+    if (result > 0 || lost) {
+        const std::span<const std::byte> octets(link_message,
+                                                lost ? 0 : static_cast<std::size_t>(result));
+        for (const auto& change : links->on_message(octets)) {
+            const Interface& known = controller.registry().interfaces[change.interface];
+            const bool gone = !change.state.exists;
+            if (known.up != change.state.up || known.gone != gone)
+                log("interface " + known.spec.name + " (" + known.kernel_name + ") " +
+                    (gone              ? "has gone"
+                     : change.state.up ? "is up"
+                                       : "is down"));
+            controller.interface_changed(change.interface, change.state.up, gone, change.state.mtu);
+        }
+    }
+    submit_link();
+}
+
+void Loop::Parts::on_completion(std::uint64_t data, int result) {
+    const std::uint64_t id = id_of(data);
+    switch (operation_of(data)) {
+        case Operation::accept:
+            on_accept(result);
+            break;
+        case Operation::receive:
+        case Operation::send: {
+            const auto found = connections.find(id);
+            if (found == connections.end()) break;
+            if (operation_of(data) == Operation::receive)
+                on_receive(*found->second, result);
+            else
+                on_sent(*found->second);
+            break;
+        }
+        case Operation::endpoint:
+            on_endpoint(id);
+            break;
+        case Operation::bell:
+            submit_bell(id);
+            break;  // poll() follows every batch
+        case Operation::link:
+            on_link(result);
+            break;
+        case Operation::stop:
+            stopping = true;
+            stop_deadline = monotonic_now() + settings.stop_patience_ns;
+            controller.stop(monotonic_now());
+            break;
+        case Operation::cancel:
+            break;
+    }
+}
+
+Loop::Loop(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+std::unique_ptr<Loop> Loop::open(const LoopSettings& settings, Controller& controller,
+                                 SystemServices& services,
+                                 std::span<dataplane::WorkerLink* const> workers,
+                                 LinkMonitor* links, std::string& error) {
+    auto parts = std::make_unique<Parts>(settings, controller, services);
+    parts->workers.assign(workers.begin(), workers.end());
+    parts->bell_values.resize(workers.size());
+    parts->links = links;
+    constexpr unsigned kEntries = 256;
+    if (const int made = io_uring_queue_init(kEntries, &parts->ring, 0); made != 0) {
+        error = std::string("the kernel gives no io_uring: ") + std::strerror(-made) +
+                (made == -EPERM ? "; allow it with `sysctl kernel.io_uring_disabled=0`" : "");
+        return nullptr;
+    }
+    parts->ring_made = true;
+    std::unique_ptr<Loop> loop(new Loop(std::move(parts)));
+    services.set_watcher(loop.get());
+    return loop;
+}
+
+Loop::~Loop() {
+    parts_->services.set_watcher(nullptr);
+    for (auto& [id, connection] : parts_->connections) parts_->close_passed(*connection);
+    // The ring goes first: it cancels what is under way, and then nothing uses the buffers any
+    // more.
+    if (parts_->ring_made) io_uring_queue_exit(&parts_->ring);
+}
+
+void Loop::watch(int endpoint, std::uint64_t socket_id) {
+    parts_->endpoints[socket_id] = endpoint;
+    parts_->submit_endpoint(socket_id, endpoint);
+}
+
+void Loop::unwatch(int, std::uint64_t socket_id) {
+    parts_->hung_up.erase(socket_id);
+    if (parts_->endpoints.erase(socket_id) == 0) return;
+    io_uring_sqe* sqe = parts_->entry();
+    io_uring_prep_poll_remove(sqe, tag(Operation::endpoint, socket_id));
+    io_uring_sqe_set_data64(sqe, tag(Operation::cancel, 0));
+}
+
+void Loop::run() {
+    Parts& p = *parts_;
+    p.submit_accept();
+    for (std::size_t w = 0; w < p.workers.size(); ++w)
+        if (p.workers[w]->control_bell >= 0) p.submit_bell(w);
+    if (p.links != nullptr) p.submit_link();
+    if (p.settings.stop >= 0) p.submit_stop();
+    bool more = true;
+    for (;;) {
+        Nanos now = monotonic_now();
+        if (p.stopping && (p.controller.stopped() || now >= p.stop_deadline)) break;
+        const Nanos wait = more ? 0 : std::max<Nanos>(p.controller.next_deadline() - now, 0);
+        __kernel_timespec timeout{};
+        timeout.tv_sec = wait / kSecond;
+        timeout.tv_nsec = wait % kSecond;
+        io_uring_cqe* cqe = nullptr;
+        io_uring_submit_and_wait_timeout(&p.ring, &cqe, 1, &timeout, nullptr);
+        // A bound for each turn: every connection has at most one completion in it.
+        constexpr unsigned kCompletionsPerTurn = 256;
+        for (unsigned n = 0; n < kCompletionsPerTurn && io_uring_peek_cqe(&p.ring, &cqe) == 0;
+             ++n) {
+            const std::uint64_t data = io_uring_cqe_get_data64(cqe);
+            const int result = cqe->res;
+            io_uring_cqe_seen(&p.ring, cqe);
+            p.on_completion(data, result);
+        }
+        now = monotonic_now();
+        more = p.controller.poll(now);
+        p.sweep_hung_up(now);
+    }
+}
+
+}  // namespace fanfare::control

@@ -1,0 +1,271 @@
+#include "control/system_services.hpp"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+#include "ipc/layout.hpp"
+#include "ipc/memory.hpp"
+#include "ipc/sigbus.hpp"
+
+namespace fanfare::control {
+namespace {
+
+// Regions from here on are worth a huge page's rounding.
+constexpr std::uint64_t kHugeFrom = 4ull << 20;
+
+struct RegionHandle {
+    ipc::Region region;
+    ipc::SigbusGuard guard;  // goes before the region it guards
+};
+
+int make_region(const char* name, std::uint64_t bytes, bool huge, bool guard, ipc::SealKind seal,
+                RegionHandle*& out) {
+    ipc::MemoryFailure failure;
+    auto region = ipc::Region::create({name, bytes, huge && bytes >= kHugeFrom, true}, failure);
+    if (!region) return failure.error != 0 ? failure.error : ENOMEM;
+    if (!region->seal(seal, failure)) return failure.error != 0 ? failure.error : ENOMEM;
+    auto handle = std::make_unique<RegionHandle>();
+    handle->region = std::move(*region);
+    if (guard) {
+        const auto memory = handle->region.memory();
+        handle->guard = ipc::SigbusGuard(memory.data(), memory.size(), handle->region.page_bytes());
+        if (!handle->guard.valid()) return ENOBUFS;
+    }
+    out = handle.release();
+    return 0;
+}
+
+void send_octet(int endpoint) {
+    const char octet = 0;
+    // Full is as good as sent: octets wait there. Closed: its socket is on its way out.
+    (void)!::send(endpoint, &octet, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void drain_octets(int endpoint) {
+    // The client's end takes a few dozen octets (make_endpoint), so that two rounds see the last of
+    // them.
+    char octets[4096];
+    for (int round = 0; round < 2; ++round)
+        if (::recv(endpoint, octets, sizeof(octets), MSG_DONTWAIT) <= 0) return;
+}
+
+}  // namespace
+
+SystemServices::SystemServices(const checksum::Kernels& kernels,
+                               std::vector<WorkerDescriptors> workers, bool huge_pages)
+    : kernels_(kernels),
+      workers_(std::move(workers)),
+      huge_pages_(huge_pages),
+      holders_(::epoll_create1(EPOLL_CLOEXEC)) {}
+
+SystemServices::~SystemServices() = default;
+
+std::unordered_set<int> SystemServices::held_endpoints(bool& known) const {
+    std::unordered_set<int> held;
+    known = false;
+    char path[64];
+    std::snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", holders_.get());
+    std::FILE* file = std::fopen(path, "re");
+    if (file == nullptr) return held;
+    std::unordered_set<std::uint64_t> serials;
+    char line[256];
+    while (std::fgets(line, sizeof(line), file) != nullptr) {
+        unsigned long long serial = 0;
+        if (std::sscanf(line, "tfd: %*d events: %*x data: %llx", &serial) == 1)
+            serials.insert(serial);
+    }
+    std::fclose(file);
+    known = true;
+    for (const auto& [endpoint, serial] : serial_of_)
+        if (serials.count(serial) != 0) held.insert(endpoint);
+    return held;
+}
+
+bool SystemServices::is_held(int endpoint) const {
+    bool known = false;
+    const auto held = held_endpoints(known);
+    return !known || held.count(endpoint) != 0;
+}
+
+int SystemServices::make_send_memory(const SendMemorySpec& spec, SendMemory& out) {
+    const auto layout = ipc::SendLayout::for_log(spec.log_bytes);
+    RegionHandle* handle = nullptr;
+    if (int error = make_region("fanfare-send", layout.total_bytes, huge_pages_, true,
+                                ipc::SealKind::send, handle))
+        return error;
+    const auto parts = layout.init(handle->region.memory(), spec.session_id, spec.format,
+                                   spec.largest_tsdu, spec.largest_fragment);
+    if (parts.header == nullptr) {
+        delete handle;
+        return ENOMEM;
+    }
+    out.header = parts.header;
+    out.log = parts.log.data();
+    out.log_bytes = parts.log.size();
+    out.total_bytes = layout.total_bytes;
+    out.descriptor = handle->region.descriptor();
+    out.fault = handle->guard.faults();
+    out.handle = handle;
+    return 0;
+}
+
+void SystemServices::free_send_memory(SendMemory& memory) {
+    delete static_cast<RegionHandle*>(memory.handle);
+    memory = {};
+}
+
+int SystemServices::make_receive_memory(const ReceiveMemorySpec& spec, ReceiveMemory& out) {
+    const auto layout = ipc::ReceiveLayout::for_log(spec.log_bytes, spec.index_entries);
+    RegionHandle* handle = nullptr;
+    if (int error = make_region("fanfare-receive", layout.total_bytes, huge_pages_, false,
+                                ipc::SealKind::receive, handle))
+        return error;
+    const auto parts = layout.init(handle->region.memory(), spec.session_id);
+    if (parts.header == nullptr) {
+        delete handle;
+        return ENOMEM;
+    }
+    out.header = parts.header;
+    out.index = parts.index.data();
+    out.index_entries = static_cast<std::uint32_t>(parts.index.size());
+    out.log = parts.log.data();
+    out.log_bytes = parts.log.size();
+    out.total_bytes = layout.total_bytes;
+    out.descriptor = handle->region.descriptor();
+    out.handle = handle;
+    return 0;
+}
+
+void SystemServices::free_receive_memory(ReceiveMemory& memory) {
+    delete static_cast<RegionHandle*>(memory.handle);
+    memory = {};
+}
+
+int SystemServices::make_page(std::uint64_t socket_id, ipc::SocketType type, PageMemory& out) {
+    RegionHandle* handle = nullptr;
+    if (int error = make_region("fanfare-socket", sizeof(ipc::SocketPage), false, false,
+                                ipc::SealKind::send, handle))
+        return error;
+    out.page =
+        ipc::init_socket_page(handle->region.memory(), socket_id, static_cast<std::uint32_t>(type));
+    out.descriptor = handle->region.descriptor();
+    out.handle = handle;
+    return 0;
+}
+
+void SystemServices::free_page(PageMemory& page) {
+    delete static_cast<RegionHandle*>(page.handle);
+    page = {};
+}
+
+int SystemServices::make_endpoint(int& ours, int& theirs) {
+    int pair[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return errno;
+    // The smallest the kernel allows: a sender that found no room fills it in a few calls.
+    const int least = 1;
+    (void)::setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+    epoll_event event{};
+    event.events = EPOLLET;  // nobody waits on the set; it is only asked who is in it
+    event.data.u64 = ++last_serial_;
+    if (holders_ && ::epoll_ctl(holders_.get(), EPOLL_CTL_ADD, pair[1], &event) == 0)
+        serial_of_[pair[0]] = last_serial_;
+    ours = pair[0];
+    theirs = pair[1];
+    return 0;
+}
+
+int SystemServices::make_status_memory(std::span<const std::byte> octets, int& descriptor) {
+    ipc::MemoryFailure failure;
+    auto region = ipc::Region::create({"fanfare-status", octets.size(), false, false}, failure);
+    if (!region) return failure.error != 0 ? failure.error : ENOMEM;
+    std::memcpy(region->memory().data(), octets.data(), octets.size());
+    if (!region->seal(ipc::SealKind::receive, failure))
+        return failure.error != 0 ? failure.error : ENOMEM;
+    descriptor = ::fcntl(region->descriptor(), F_DUPFD_CLOEXEC, 0);
+    return descriptor < 0 ? errno : 0;
+}
+
+void SystemServices::close_descriptor(int descriptor) {
+    serial_of_.erase(descriptor);
+    ::close(descriptor);
+}
+
+void SystemServices::watch_endpoint(int endpoint, std::uint64_t socket_id) {
+    if (watcher_ != nullptr) watcher_->watch(endpoint, socket_id);
+}
+
+void SystemServices::unwatch_endpoint(int endpoint, std::uint64_t socket_id) {
+    if (watcher_ != nullptr) watcher_->unwatch(endpoint, socket_id);
+}
+
+void SystemServices::wake(int endpoint) {
+    send_octet(endpoint);
+}
+void SystemServices::drain(int endpoint) {
+    drain_octets(endpoint);
+}
+void SystemServices::hang_up(int endpoint) {
+    ::shutdown(endpoint, SHUT_RDWR);
+}
+
+void SystemServices::ring_worker(dataplane::WorkerLink& link) {
+    // Partner: the worker sets `sleeping`, fences, and looks at its command ring once more before
+    // it sleeps.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (link.page != nullptr && link.page->sleeping.load(std::memory_order_relaxed) == 0) return;
+    if (link.doorbell >= 0) ::eventfd_write(link.doorbell, 1);
+}
+
+dataplane::SourceSession* SystemServices::make_source(const dataplane::SourceSpec& spec) try {
+    return dataplane::make_source_session(spec, kernels_);
+} catch (const std::bad_alloc&) {
+    return nullptr;
+}
+void SystemServices::free_source(dataplane::SourceSession* session) {
+    dataplane::free_source_session(session);
+}
+dataplane::ReceiveSession* SystemServices::make_receiver(const dataplane::ReceiveSpec& spec) try {
+    return dataplane::make_receive_session(spec, kernels_);
+} catch (const std::bad_alloc&) {
+    return nullptr;
+}
+void SystemServices::free_receiver(dataplane::ReceiveSession* session) {
+    dataplane::free_receive_session(session);
+}
+bool SystemServices::read_statistics(const dataplane::SourceSession* session,
+                                     engine::SourceStatistics& out, Sqn& trail, Sqn& lead) {
+    return dataplane::read_statistics(session, out, trail, lead);
+}
+bool SystemServices::read_statistics(const dataplane::ReceiveSession* session,
+                                     engine::ReceiverStatistics& out, Sqn& trail, Sqn& lead) {
+    return dataplane::read_statistics(session, out, trail, lead);
+}
+
+std::uint64_t SystemServices::random() {
+    std::uint64_t value = 0;
+    // Interrupted or not yet seeded happens at boot at most; 8 octets are given whole or not at
+    // all.
+    while (::getrandom(&value, sizeof(value), 0) != static_cast<ssize_t>(sizeof(value))) {
+    }
+    return value;
+}
+
+dataplane::WakeFunctions system_wake_functions() {
+    dataplane::WakeFunctions wake;
+    wake.readable = [](void*, int endpoint) { send_octet(endpoint); };
+    wake.writable = [](void*, int endpoint) { drain_octets(endpoint); };
+    wake.hang_up = [](void*, int endpoint) { ::shutdown(endpoint, SHUT_RDWR); };
+    wake.control = [](void*, int control_bell) { ::eventfd_write(control_bell, 1); };
+    return wake;
+}
+
+}  // namespace fanfare::control
