@@ -44,17 +44,25 @@ void TimingWheel::link(std::uint32_t slot) {
     const unsigned ring = differing == 0 ? 0 : (std::bit_width(differing) - 1) / kRingBits;
     const unsigned place = (tick >> (ring * kRingBits)) & 63;
     node.bucket = static_cast<std::uint16_t>((ring << kRingBits) | place);
-    node.previous = kNone;
-    node.next = heads_[node.bucket];
-    if (node.next != kNone) nodes_[node.next].previous = slot;
-    heads_[node.bucket] = slot;
+    node.next = kNone;
+    node.previous = heads_[node.bucket] == kNone ? kNone : tails_[node.bucket];
+    if (node.previous == kNone) {
+        heads_[node.bucket] = slot;
+    } else {
+        nodes_[node.previous].next = slot;
+    }
+    tails_[node.bucket] = slot;
     occupied_[ring] |= std::uint64_t{1} << place;
     rings_ |= 1u << ring;
 }
 
 void TimingWheel::unlink(std::uint32_t slot) {
     Node& node = nodes_[slot];
-    if (node.next != kNone) nodes_[node.next].previous = node.previous;
+    if (node.next != kNone) {
+        nodes_[node.next].previous = node.previous;
+    } else {
+        tails_[node.bucket] = node.previous;
+    }
     if (node.previous != kNone) {
         nodes_[node.previous].next = node.next;
     } else {

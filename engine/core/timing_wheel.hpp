@@ -30,7 +30,7 @@ class TimingWheel {
 
     // One slot whose deadline has passed, disarmed; kNone when no more is due or `budget` steps are
     // used up (then next_deadline() <= now). `budget` falls by one a step: a slot moved to a finer
-    // ring is a step too.
+    // ring is a step too. Timers of one tick fire in the order in which they were set.
     std::uint32_t pop_expired(Nanos now, std::uint32_t& budget);
     // A time not after the earliest deadline's tick; kNever when nothing is armed. Waking then may
     // only move slots to a finer ring.
@@ -60,6 +60,7 @@ class TimingWheel {
 
     std::vector<Node> nodes_;
     std::array<std::uint32_t, kRings << kRingBits> heads_;
+    std::array<std::uint32_t, kRings << kRingBits> tails_;  // valid where heads_ is not kNone
     std::array<std::uint64_t, kRings> occupied_{};
     std::uint32_t rings_ = 0;    // bit r: occupied_[r] != 0
     std::uint64_t elapsed_ = 0;  // tick up to which buckets have been handed out

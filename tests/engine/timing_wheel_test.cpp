@@ -68,6 +68,12 @@ TEST(TimingWheel, TheBudgetBoundsWorkAndTheDeadlineSaysThatMoreIsDue) {
     EXPECT_EQ(wheel.count(), 1000u - fired);
 }
 
+TEST(TimingWheel, TimersOfOneTickFireInTheOrderInWhichTheyWereSet) {
+    TimingWheel wheel(100);
+    for (std::uint32_t i = 0; i < 100; ++i) wheel.set((i * 37) % 100, kSecond);
+    for (std::uint32_t i = 0; i < 100; ++i) EXPECT_EQ(pop(wheel, 2 * kSecond), (i * 37) % 100);
+}
+
 TEST(TimingWheel, BehavesLikeASortedMapUnderRandomOperations) {
     const std::uint64_t seed = 4711;
     std::cout << "seed " << seed << "\n";
