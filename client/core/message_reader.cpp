@@ -38,10 +38,10 @@ void MessageReader::commit(const ReadPosition& at, std::uint64_t messages, std::
     if (bytes != 0) add(page_->bytes_read, bytes);
 }
 
-bool MessageReader::changed() const {
+bool MessageReader::changed(const Seen& seen) const {
     const ipc::ReceiveHeader& header = view_.header();
-    return header.lead.load(std::memory_order_acquire) != seen_lead_ ||
-           static_cast<SessionState>(header.state.load(std::memory_order_acquire)) != seen_state_ ||
+    return header.lead.load(std::memory_order_acquire) != seen.lead ||
+           static_cast<SessionState>(header.state.load(std::memory_order_acquire)) != seen.state ||
            page_->overtaken.load(kRelaxed) != 0;
 }
 
@@ -102,8 +102,7 @@ bool MessageReader::whole(const Look& look) const {
 
 // Nothing more to read: what that means.
 ReadResult MessageReader::at_end(const Look& look) {
-    seen_lead_ = look.lead;
-    seen_state_ = look.state;
+    seen_ = {look.lead, look.state};
     switch (look.state) {
         case SessionState::open:
             return {};

@@ -97,9 +97,15 @@ class MessageReader {
     // if any of them was not intact any more: then this reader is overtaken.
     bool consume(std::span<const ReceivedView> views);
 
-    // Whether lead, state or the overtaken mark moved since the last call that found nothing: the
-    // second look of the sleep rule (ipc/wakeup.hpp).
-    bool changed() const;
+    // What the last call that found nothing saw, and whether anything moved since: the second look
+    // of the sleep rule (ipc/wakeup.hpp). changed() may be asked without the lock.
+    struct Seen {
+        std::uint64_t lead = ~std::uint64_t{0};
+        SessionState state = SessionState::open;
+    };
+    Seen seen() const { return seen_; }
+    bool changed(const Seen& seen) const;
+    bool changed() const { return changed(seen_); }
 
     // Octets of the message being read that were taken already.
     ReadPosition position() const;
@@ -143,9 +149,7 @@ class MessageReader {
     ipc::ReceiveView view_;
     ipc::SocketPage* page_;
     ReadMode mode_;
-    // Seen by the last call that found nothing.
-    std::uint64_t seen_lead_ = ~std::uint64_t{0};
-    SessionState seen_state_ = SessionState::open;
+    Seen seen_;
     // How far the message at the cursor was looked through already, so that waiting for a long one
     // costs no second look at each entry.
     ReadPosition scan_from_, scan_to_;

@@ -43,16 +43,16 @@ std::uint64_t MessageWriter::message_left() const {
     return length > taken ? length - taken : 0;
 }
 
-bool MessageWriter::changed() const {
-    return view_.header().limit.load(std::memory_order_acquire) != seen_limit_ ||
-           state() != seen_state_;
+bool MessageWriter::changed(const Seen& seen) const {
+    return view_.header().limit.load(std::memory_order_acquire) != seen.limit ||
+           state() != seen.state;
 }
 
 std::uint64_t MessageWriter::load_limit() {
     // Partner: the worker's release of limit: it has done with the octets below (limit -
     // log_bytes).
-    seen_limit_ = view_.header().limit.load(std::memory_order_acquire);
-    return seen_limit_;
+    seen_.limit = view_.header().limit.load(std::memory_order_acquire);
+    return seen_.limit;
 }
 
 bool MessageWriter::has_room() const {
@@ -66,8 +66,8 @@ bool MessageWriter::has_room() const {
 }
 
 bool MessageWriter::open_for_writing(WriteResult& result) {
-    seen_state_ = state();
-    if (seen_state_ == SessionState::open) return true;
+    seen_.state = state();
+    if (seen_.state == SessionState::open) return true;
     result = {WriteStatus::reset, 0, cause()};
     return false;
 }

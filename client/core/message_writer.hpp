@@ -73,9 +73,15 @@ class MessageWriter {
 
     // At least one packet of the largest size would be taken now: what poll calls writable.
     bool has_room() const;
-    // Whether limit or state moved since the last call that found no room: the second look of the
-    // sleep rule.
-    bool changed() const;
+    // What the last call that found no room saw, and whether limit or state moved since: the second
+    // look of the sleep rule. changed() may be asked without the lock.
+    struct Seen {
+        std::uint64_t limit = ~std::uint64_t{0};
+        SessionState state = SessionState::open;
+    };
+    Seen seen() const { return seen_; }
+    bool changed(const Seen& seen) const;
+    bool changed() const { return changed(seen_); }
 
     // Log positions: published, and left the host.
     std::uint64_t published() const { return view_.header().tail.load(std::memory_order_relaxed); }
@@ -103,8 +109,7 @@ class MessageWriter {
 
     ipc::SendView view_;
     ipc::SocketPage* page_;
-    std::uint64_t seen_limit_ = ~std::uint64_t{0};
-    SessionState seen_state_ = SessionState::open;
+    Seen seen_;
     // Claims since the last publish: octets of the log behind the published tail that are built,
     // and the room lent now.
     std::uint64_t built_ = 0;

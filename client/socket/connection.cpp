@@ -174,7 +174,8 @@ void Connection::call(std::span<const std::byte> request, Reply& reply, std::uin
         }
         if (reply.error != ECONNRESET) return;
         alive_ = false;
-        // It went away since the last request; a request that any daemon may answer is tried with the next.
+        // It went away since the last request; a request that any daemon may answer is tried with
+        // the next.
         if (!stands || daemon != 0) return;
         reply.error = 0;
     }

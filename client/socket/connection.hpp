@@ -24,8 +24,9 @@ class Connection {
     // when the one there is belongs to the process that forked this one. Thread-safe. reply.error:
     // ENOENT, ECONNREFUSED, EACCES... when no daemon is there; ECONNRESET when it went away;
     // ETIMEDOUT when it does not answer; EPROTO.
-    // `daemon` names the daemon that the request is for: 0 for any (it becomes the one that answered), else a request
-    // for one that went away fails with ECONNRESET, although another may stand in its place by now.
+    // `daemon` names the daemon that the request is for: 0 for any (it becomes the one that
+    // answered), else a request for one that went away fails with ECONNRESET, although another may
+    // stand in its place by now.
     void call(std::span<const std::byte> request, Reply& reply, std::uint64_t& daemon);
 
     const std::string& path() const { return path_; }

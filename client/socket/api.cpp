@@ -1,0 +1,391 @@
+// The C API: arguments in, errno out. What the calls mean stands in fanfare/socket.h and wsrm.md.
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+#include <new>
+#include <vector>
+
+#include "client/socket/last_error.hpp"
+#include "client/socket/library.hpp"
+#include "client/socket/socket.hpp"
+#include "client/socket/socket_table.hpp"
+#include "fanfare/socket.h"
+
+using fanfare::client::DataPart;
+using fanfare::client::fail;
+using fanfare::client::find_socket;
+using fanfare::client::ReadPosition;
+using fanfare::client::Received;
+using fanfare::client::ReceivedView;
+using fanfare::client::RoomPart;
+using fanfare::client::Socket;
+
+namespace {
+
+int result(int error) {
+    if (error == 0) return 0;
+    errno = error;
+    return -1;
+}
+
+// Runs `call` on the socket of `fd`. Nothing is thrown at a C program.
+template <typename Call>
+int on_socket(int fd, Call&& call) {
+    try {
+        Socket* socket = find_socket(fd);
+        return result(socket == nullptr ? EBADF : call(*socket));
+    } catch (const std::bad_alloc&) {
+        return result(fail(ENOMEM, ""));
+    }
+}
+
+int read_address(const sockaddr* address, socklen_t length, sockaddr_in& out) {
+    if (address == nullptr) return fail(EFAULT, "the address is a null pointer");
+    if (length < sizeof(sa_family_t)) return fail(EINVAL, "the address is too short");
+    sa_family_t family = AF_UNSPEC;
+    std::memcpy(&family, &address->sa_family, sizeof family);
+    if (family != AF_INET) return fail(EAFNOSUPPORT, "only AF_INET addresses");
+    if (length < sizeof out) return fail(EINVAL, "the address is shorter than sockaddr_in");
+    std::memcpy(&out, address, sizeof out);
+    return 0;
+}
+
+// As the kernel does it: as much as fits, and the true length.
+int write_address(const sockaddr_in& address, sockaddr* out, socklen_t* length) {
+    if (out == nullptr) return 0;
+    if (length == nullptr) return fail(EFAULT, "the address's length is a null pointer");
+    std::memcpy(out, &address, std::min<std::size_t>(*length, sizeof address));
+    *length = sizeof address;
+    return 0;
+}
+
+bool same_place(const sockaddr_in& a, const sockaddr_in& b) {
+    return a.sin_addr.s_addr == b.sin_addr.s_addr && a.sin_port == b.sin_port;
+}
+
+// The parts of an iovec array as ours; a short array, as nearly all are, without allocation.
+template <typename Part>
+class Parts {
+  public:
+    int read(const iovec* parts, std::size_t count) {
+        if (count > 1024) return fail(EMSGSIZE, "at most 1024 parts");
+        if (count != 0 && parts == nullptr) return fail(EFAULT, "the parts are a null pointer");
+        if (count > std::size(few_)) many_.resize(count);
+        Part* to = count > std::size(few_) ? many_.data() : few_;
+        for (std::size_t i = 0; i < count; ++i) {
+            if (parts[i].iov_base == nullptr && parts[i].iov_len != 0)
+                return fail(EFAULT, "a part is a null pointer");
+            to[i] = {static_cast<decltype(Part::data)>(parts[i].iov_base), parts[i].iov_len};
+        }
+        parts_ = {to, count};
+        return 0;
+    }
+    std::span<const Part> get() const { return parts_; }
+
+  private:
+    Part few_[8];
+    std::vector<Part> many_;
+    std::span<const Part> parts_;
+};
+
+// `address`: nullptr, or the group (wsrm.md section 5).
+int send_parts(int fd, const iovec* parts, std::size_t count, int flags, const sockaddr* address,
+               socklen_t length, std::size_t& sent) {
+    return on_socket(fd, [&](Socket& socket) {
+        Parts<DataPart> data;
+        if (const int error = data.read(parts, count); error != 0) return error;
+        if (address != nullptr) {
+            sockaddr_in to{}, group{};
+            if (const int error = read_address(address, length, to); error != 0) return error;
+            if (const int error = socket.name(true, group); error != 0) return error;
+            if (!same_place(to, group)) return fail(EISCONN, "the socket sends to its group alone");
+        }
+        return socket.send(data.get(), flags, sent);
+    });
+}
+
+int receive_parts(int fd, const iovec* parts, std::size_t count, int flags, bool flags_out,
+                  Received& received) {
+    return on_socket(fd, [&](Socket& socket) {
+        Parts<RoomPart> room;
+        if (const int error = room.read(parts, count); error != 0) return error;
+        return socket.receive(room.get(), flags, flags_out, received);
+    });
+}
+
+ReceivedView view_of(const fanfare_view& view) {
+    ReceivedView out;
+    out.octets = {static_cast<const std::byte*>(view.data), view.bytes};
+    out.begins = (view.flags & FANFARE_VIEW_BEGINS) != 0;
+    out.ends = (view.flags & FANFARE_VIEW_ENDS) != 0;
+    out.after = {view.cursor_ordinal, view.cursor_offset, view.cursor_taken,
+                 static_cast<fanfare::ipc::ReaderPhase>(view.cursor_phase)};
+    out.ordinal = view.ordinal;
+    out.log_position = view.log_position;
+    return out;
+}
+
+fanfare_view view_of(const ReceivedView& view) {
+    const std::uint32_t flags =
+        (view.begins ? FANFARE_VIEW_BEGINS : 0) | (view.ends ? FANFARE_VIEW_ENDS : 0);
+    return {view.octets.data(),
+            view.octets.size(),
+            flags,
+            static_cast<std::uint32_t>(view.after.phase),
+            view.after.offset,
+            view.after.taken,
+            view.after.ordinal,
+            view.ordinal,
+            view.log_position};
+}
+
+constexpr std::size_t kViewsAtOnce = 64;
+
+}  // namespace
+
+extern "C" {
+
+int fanfare_set_control(const char* path) {
+    try {
+        fanfare::client::set_control_path(path == nullptr ? "" : path);
+        return 0;
+    } catch (const std::bad_alloc&) {
+        return result(fail(ENOMEM, ""));
+    }
+}
+
+int fanfare_socket(int domain, int type, int protocol) {
+    const int flags = type & (SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int kind = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (domain != AF_INET) return result(fail(EAFNOSUPPORT, "only AF_INET"));
+    if (kind != SOCK_RDM && kind != SOCK_STREAM)
+        return result(fail(EPROTOTYPE, "the type is SOCK_RDM or SOCK_STREAM"));
+    if (protocol != IPPROTO_RM && !(protocol == 0 && kind == SOCK_RDM))
+        return result(fail(EPROTONOSUPPORT, "the protocol is IPPROTO_RM"));
+    try {
+        std::shared_ptr<Socket> socket;
+        if (const int error =
+                Socket::create(fanfare::client::request_function(), kind, flags, socket);
+            error != 0)
+            return result(error);
+        const int fd = socket->descriptor();
+        fanfare::client::enter_socket(std::move(socket));
+        return fd;
+    } catch (const std::bad_alloc&) {
+        return result(fail(ENOMEM, ""));
+    }
+}
+
+int fanfare_bind(int fd, const sockaddr* address, socklen_t length) {
+    return on_socket(fd, [&](Socket& socket) {
+        sockaddr_in in{};
+        const int error = read_address(address, length, in);
+        return error != 0 ? error : socket.bind(in);
+    });
+}
+
+int fanfare_connect(int fd, const sockaddr* address, socklen_t length) {
+    return on_socket(fd, [&](Socket& socket) {
+        sockaddr_in in{};
+        const int error = read_address(address, length, in);
+        return error != 0 ? error : socket.connect(in);
+    });
+}
+
+int fanfare_setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
+    return on_socket(fd,
+                     [&](Socket& socket) { return socket.set_option(level, name, value, length); });
+}
+
+int fanfare_getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
+    return on_socket(fd, [&](Socket& socket) {
+        if (length == nullptr) return fail(EFAULT, "the length is a null pointer");
+        return socket.get_option(level, name, value, *length);
+    });
+}
+
+int fanfare_listen(int fd, int backlog) {
+    return on_socket(fd, [&](Socket& socket) { return socket.listen(backlog); });
+}
+
+int fanfare_accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
+    int accepted = -1;
+    const int failed = on_socket(fd, [&](Socket& listener) {
+        if ((flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != 0)
+            return fail(EINVAL, "flags are SOCK_NONBLOCK and SOCK_CLOEXEC");
+        if (address != nullptr && length == nullptr)
+            return fail(EFAULT, "the address's length is a null pointer");
+        std::shared_ptr<Socket> socket;
+        if (const int error = listener.accept(flags, socket); error != 0) return error;
+        sockaddr_in peer{};
+        (void)socket->name(true, peer);
+        (void)write_address(peer, address, length);
+        accepted = socket->descriptor();
+        fanfare::client::enter_socket(std::move(socket));
+        return 0;
+    });
+    return failed != 0 ? failed : accepted;
+}
+
+int fanfare_accept(int fd, sockaddr* address, socklen_t* length) {
+    return fanfare_accept4(fd, address, length, 0);
+}
+
+int fanfare_getsockname(int fd, sockaddr* address, socklen_t* length) {
+    return on_socket(fd, [&](Socket& socket) {
+        if (address == nullptr) return fail(EFAULT, "the address is a null pointer");
+        sockaddr_in name{};
+        const int error = socket.name(false, name);
+        return error != 0 ? error : write_address(name, address, length);
+    });
+}
+
+int fanfare_getpeername(int fd, sockaddr* address, socklen_t* length) {
+    return on_socket(fd, [&](Socket& socket) {
+        if (address == nullptr) return fail(EFAULT, "the address is a null pointer");
+        sockaddr_in name{};
+        const int error = socket.name(true, name);
+        return error != 0 ? error : write_address(name, address, length);
+    });
+}
+
+ssize_t fanfare_send(int fd, const void* data, size_t bytes, int flags) {
+    return fanfare_sendto(fd, data, bytes, flags, nullptr, 0);
+}
+
+ssize_t fanfare_sendto(int fd, const void* data, size_t bytes, int flags, const sockaddr* address,
+                       socklen_t length) {
+    const iovec part{const_cast<void*>(data), bytes};
+    std::size_t sent = 0;
+    return send_parts(fd, &part, 1, flags, address, length, sent) != 0 ? -1
+                                                                       : static_cast<ssize_t>(sent);
+}
+
+ssize_t fanfare_sendmsg(int fd, const msghdr* message, int flags) {
+    if (message == nullptr) return result(fail(EFAULT, "the message is a null pointer"));
+    std::size_t sent = 0;
+    const int failed =
+        send_parts(fd, message->msg_iov, message->msg_iovlen, flags,
+                   static_cast<const sockaddr*>(message->msg_name), message->msg_namelen, sent);
+    return failed != 0 ? -1 : static_cast<ssize_t>(sent);
+}
+
+ssize_t fanfare_recv(int fd, void* data, size_t bytes, int flags) {
+    return fanfare_recvfrom(fd, data, bytes, flags, nullptr, nullptr);
+}
+
+ssize_t fanfare_recvfrom(int fd, void* data, size_t bytes, int flags, sockaddr* address,
+                         socklen_t* length) {
+    if (address != nullptr && length == nullptr)
+        return result(fail(EFAULT, "the address's length is a null pointer"));
+    const iovec part{data, bytes};
+    Received received;
+    const int failed = receive_parts(fd, &part, 1, flags, false, received);
+    if (address != nullptr && (failed == 0 || errno == EMSGSIZE)) {
+        const int error = errno;
+        sockaddr_in peer{};
+        if (Socket* socket = find_socket(fd); socket != nullptr && socket->name(true, peer) == 0)
+            (void)write_address(peer, address, length);
+        errno = error;
+    }
+    return failed != 0 ? -1 : static_cast<ssize_t>(received.bytes);
+}
+
+ssize_t fanfare_recvmsg(int fd, msghdr* message, int flags) {
+    if (message == nullptr) return result(fail(EFAULT, "the message is a null pointer"));
+    Received received;
+    if (receive_parts(fd, message->msg_iov, message->msg_iovlen, flags, true, received) != 0)
+        return -1;
+    message->msg_flags = received.message_end ? MSG_EOR : 0;
+    message->msg_controllen = 0;
+    if (message->msg_name != nullptr) {
+        sockaddr_in peer{};
+        if (Socket* socket = find_socket(fd); socket != nullptr && socket->name(true, peer) == 0)
+            (void)write_address(peer, static_cast<sockaddr*>(message->msg_name),
+                                &message->msg_namelen);
+    }
+    return static_cast<ssize_t>(received.bytes);
+}
+
+int fanfare_shutdown(int fd, int how) {
+    return on_socket(fd, [&](Socket& socket) { return socket.shutdown(how); });
+}
+
+int fanfare_close(int fd) {
+    // The table holds the socket until close() is through; its number is out of it before the
+    // kernel gives it away.
+    return on_socket(fd, [&](Socket& socket) {
+        return socket.close([fd] { return fanfare::client::forget_socket(fd); });
+    });
+}
+
+int fanfare_claim(int fd, size_t bytes, void** room, size_t* room_bytes, int flags) {
+    return on_socket(fd, [&](Socket& socket) {
+        if (room == nullptr || room_bytes == nullptr) return fail(EFAULT, "room is a null pointer");
+        std::span<std::byte> lent;
+        const int error = socket.claim(bytes, flags, lent);
+        *room = lent.data();
+        *room_bytes = lent.size();
+        return error;
+    });
+}
+
+int fanfare_commit(int fd, size_t bytes) {
+    return on_socket(fd, [&](Socket& socket) { return socket.commit(bytes); });
+}
+
+int fanfare_publish(int fd) {
+    return on_socket(fd, [](Socket& socket) { return socket.publish(); });
+}
+
+int fanfare_peek(int fd, fanfare_view* views, size_t count, int flags) {
+    std::size_t got = 0;
+    const int failed = on_socket(fd, [&](Socket& socket) {
+        if (views == nullptr) return fail(EFAULT, "the views are a null pointer");
+        if (count == 0) return fail(EINVAL, "room for at least one view");
+        ReceivedView some[kViewsAtOnce];
+        const int error = socket.peek(std::span(some, std::min(count, kViewsAtOnce)), flags, got);
+        for (std::size_t i = 0; i < got; ++i) views[i] = view_of(some[i]);
+        return error;
+    });
+    return failed != 0 ? failed : static_cast<int>(got);
+}
+
+int fanfare_intact(int fd, const fanfare_view* view) {
+    int intact = 0;
+    const int failed = on_socket(fd, [&](Socket& socket) {
+        if (view == nullptr) return fail(EFAULT, "the view is a null pointer");
+        intact = socket.intact(view_of(*view)) ? 1 : 0;
+        return 0;
+    });
+    return failed != 0 ? failed : intact;
+}
+
+int fanfare_consume(int fd, const fanfare_view* views, size_t count) {
+    return on_socket(fd, [&](Socket& socket) {
+        if (count != 0 && views == nullptr) return fail(EFAULT, "the views are a null pointer");
+        ReceivedView some[kViewsAtOnce];
+        for (std::size_t at = 0; at < count; at += kViewsAtOnce) {
+            const std::size_t n = std::min(count - at, kViewsAtOnce);
+            for (std::size_t i = 0; i < n; ++i) some[i] = view_of(views[at + i]);
+            if (const int error = socket.consume(std::span(some, n)); error != 0) return error;
+        }
+        return 0;
+    });
+}
+
+int64_t fanfare_unsent(int fd) {
+    std::uint64_t octets = 0;
+    const int failed = on_socket(fd, [&](Socket& socket) { return socket.unsent(octets); });
+    return failed != 0 ? failed : static_cast<int64_t>(octets);
+}
+
+const char* fanfare_last_error_text(void) {
+    return fanfare::client::last_error_text().c_str();
+}
+int fanfare_winsock_error(void) {
+    return fanfare::client::last_winsock_error();
+}
+
+}  // extern "C"

@@ -1,0 +1,390 @@
+// Sending and receiving (wsrm.md section 5): the non-blocking reader and writer of client/core, and
+// the waiting around them.
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "client/socket/last_error.hpp"
+#include "client/socket/page_lock.hpp"
+#include "client/socket/socket.hpp"
+#include "ipc/wakeup.hpp"
+
+namespace fanfare::client {
+
+namespace {
+
+const char* text_of(ResetCause cause) {
+    switch (cause) {
+        case ResetCause::none:
+            break;
+        case ResetCause::unrecoverable_loss:
+            return "data was lost and could not be repaired";
+        case ResetCause::sender_reset:
+            return "the sender ended the session without finishing it";
+        case ResetCause::sender_silent:
+            return "nothing was heard of the sender for too long";
+        case ResetCause::inconsistent_data:
+            return "the sender's data contradicts itself";
+        case ResetCause::buffer_exhausted:
+            return "the receive window had no room for longer than repair is possible";
+        case ResetCause::interface_gone:
+            return "the session's interface went away";
+        case ResetCause::reader_overtaken:
+            return "this reader was too slow and its data was overwritten; read faster or ask for "
+                   "a larger window";
+        case ResetCause::daemon_gone:
+            return "the Fanfare daemon has gone";
+        case ResetCause::sender_changed_sent_data:
+            return "data that was sent already was changed in the send window";
+        case ResetCause::sender_vanished:
+            return "the sending program ended without shutting the socket down";
+        case ResetCause::memory_fault:
+            return "the send window's memory was damaged";
+        case ResetCause::message_incomplete:
+            return "the socket was shut down inside a message";
+    }
+    return "the session was reset";
+}
+
+// Drops the first `bytes` octets of the parts.
+template <typename Part>
+void advance(std::vector<Part>& parts, std::size_t bytes) {
+    std::size_t whole = 0;
+    while (whole < parts.size() && parts[whole].bytes <= bytes) bytes -= parts[whole++].bytes;
+    parts.erase(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(whole));
+    if (!parts.empty()) {
+        parts.front().data += bytes;
+        parts.front().bytes -= bytes;
+    }
+}
+
+constexpr int kKeptFlags = MSG_DONTWAIT | MSG_PEEK;
+
+}  // namespace
+
+int Socket::reset_error(ResetCause cause) const {
+    return fail(ECONNRESET, std::string("session reset: ") + text_of(cause));
+}
+
+int Socket::daemon_gone() const {
+    return fail(ECONNRESET, "session reset: the Fanfare daemon has gone");
+}
+
+bool Socket::may_block(int flags) const {
+    return (flags & MSG_DONTWAIT) == 0 && !Endpoint(descriptor_).non_blocking();
+}
+
+// What was published is on its way as soon as the worker looks; one that sleeps has to be told.
+// Partner: the worker sets the flag, fences, and looks at all tails before it sleeps.
+void Socket::ring() const {
+    ipc::publish_fence(ipc::AtomicMemory{});
+    if (worker_page_->sleeping.load(std::memory_order_relaxed) == 0) return;
+    const std::uint64_t one = 1;
+    (void)!::write(doorbell_.get(), &one, sizeof one);
+}
+
+int Socket::ready_to_send(int flags) const {
+    if ((flags & MSG_OOB) != 0) return fail(EOPNOTSUPP, "there is no out-of-band data");
+    switch (role_.load(std::memory_order_acquire)) {
+        case Role::sender:
+            break;
+        case Role::receiver:
+            return fail(EOPNOTSUPP, "this socket receives; a sender connects one of its own");
+        default:
+            return fail(ENOTCONN, "connect to a group before sending");
+    }
+    return shut_write_ ? fail(EPIPE, "the socket was shut down for sending") : 0;
+}
+
+int Socket::ready_to_receive(int flags) const {
+    if ((flags & MSG_OOB) != 0) return fail(EOPNOTSUPP, "there is no out-of-band data");
+    if ((flags & MSG_WAITALL) != 0 && type_ == ipc::SocketType::message)
+        return fail(EOPNOTSUPP, "MSG_WAITALL is for streams");
+    switch (role_.load(std::memory_order_acquire)) {
+        case Role::receiver:
+            break;
+        case Role::sender:
+            return fail(EOPNOTSUPP, "this socket sends; a receiver listens and accepts");
+        default:
+            return fail(ENOTCONN, "accept a session and read from the socket it gives");
+    }
+    return shut_read_ ? fail(ESHUTDOWN, "the socket was shut down for receiving") : 0;
+}
+
+// Waits until limit or state moved. 0: look again. Not waiting: EAGAIN, with the descriptor left
+// such that POLLOUT shows when there is room.
+int Socket::wait_for_room(const MessageWriter::Seen& seen, bool wait, Nanos deadline) {
+    const auto look = [&] { return writer_->changed(seen) || closed_ || shut_write_; };
+    if (wait && wait_awake(look)) return 0;
+    const Endpoint endpoint(descriptor_);
+    bool hung_up = endpoint.fill();
+    if (!ipc::prepare_sleep(ipc::AtomicMemory{}, page_->send_sleeping, look)) return 0;
+    while (!hung_up && wait) {
+        switch (endpoint.sleep(POLLOUT, deadline, hung_up)) {
+            case Wake::again:
+                break;
+            case Wake::timed_out:
+                return fail(EAGAIN, "no room in the send window within SO_SNDTIMEO");
+            case Wake::interrupted:
+                return fail(EINTR, "");
+        }
+        if (look()) return 0;
+        if (page_->send_sleeping.load(std::memory_order_relaxed) == 0)
+            return 0;  // woken for another holder's sake
+    }
+    if (hung_up) return look() ? 0 : daemon_gone();
+    return fail(EAGAIN, "the send window is full");
+}
+
+// The same for data. `rounds` counts the looks of a call that does not wait: each may find that
+// lead moved while the message is still not whole, which must not go on for ever.
+int Socket::wait_for_data(const MessageReader::Seen& seen, bool wait, Nanos deadline, int& rounds) {
+    const auto look = [&] { return reader_->changed(seen) || closed_ || shut_read_; };
+    if (wait && wait_awake(look)) return 0;
+    const Endpoint endpoint(descriptor_);
+    bool hung_up = false;
+    // A flag that stands means that no octet came since it was set; the endpoint is asked all the
+    // same now and then, as only it knows that the daemon died.
+    const bool armed = page_->receive_sleeping.load(std::memory_order_relaxed) != 0;
+    if (!armed || looks_.fetch_add(1, std::memory_order_relaxed) % 256 == 0)
+        hung_up = endpoint.drain();
+    if (!ipc::prepare_sleep(ipc::AtomicMemory{}, page_->receive_sleeping, look) &&
+        (wait || ++rounds < 4))
+        return 0;
+    if (hung_up) return look() ? 0 : daemon_gone();
+    if (!wait) return fail(EAGAIN, "nothing to receive");
+    switch (endpoint.sleep(POLLIN, deadline, hung_up)) {
+        case Wake::again:
+            break;
+        case Wake::timed_out:
+            return fail(EAGAIN, "nothing came within SO_RCVTIMEO");
+        case Wake::interrupted:
+            return fail(EINTR, "");
+    }
+    if (hung_up && !look()) return daemon_gone();
+    return 0;
+}
+
+int Socket::send(std::span<const DataPart> parts, int flags, std::size_t& sent) {
+    sent = 0;
+    if (const int error = ready_to_send(flags); error != 0) return error;
+    const bool stream = type_ == ipc::SocketType::stream;
+    std::vector<DataPart> rest;
+    std::span<const DataPart> now = parts;
+    Nanos deadline = 0;
+    unsigned write_flags = 0;
+    for (;;) {
+        WriteResult result;
+        MessageWriter::Seen seen;
+        bool overshoots = false;
+        {
+            const PageLock held(page_->lock);
+            result = writer_->try_send(now, write_flags);
+            seen = writer_->seen();
+            const std::uint64_t left = writer_->message_left();
+            overshoots = left != 0 && total_bytes(now) > left;
+        }
+        if (result.status == WriteStatus::done) {
+            ring();
+            sent += result.bytes;
+            if (result.bytes == total_bytes(now)) return 0;
+            if (stream && !may_block(flags)) return 0;
+            if (rest.empty()) rest.assign(parts.begin(), parts.end());
+            advance(rest, result.bytes);
+            now = rest;
+            continue;
+        }
+        if (result.status == WriteStatus::reset) return sent != 0 ? 0 : reset_error(result.cause);
+        const bool blocking = may_block(flags);
+        if (result.status == WriteStatus::too_large) {
+            if (overshoots)
+                return fail(EMSGSIZE,
+                            "more than is left of the message that RM_SET_MESSAGE_BOUNDARY began");
+            if (total_bytes(now) > 0xFFFFFFFFull)
+                return fail(EMSGSIZE, "a message has at most 4294967295 octets");
+            if (!blocking || write_flags != 0)
+                return fail(
+                    EMSGSIZE,
+                    "the message is larger than the send window; use RM_SET_MESSAGE_BOUNDARY");
+            write_flags = kWritePart;
+            continue;
+        }
+        if (deadline == 0) deadline = deadline_after(send_timeout_);
+        const int error = wait_for_room(seen, blocking, deadline);
+        if (error != 0) return sent != 0 ? 0 : error;
+        if (closed_) return sent != 0 ? 0 : fail(EBADF, "the socket was closed meanwhile");
+        if (shut_write_) return sent != 0 ? 0 : fail(EPIPE, "the socket was shut down for sending");
+    }
+}
+
+int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
+                    Received& received) {
+    received = {};
+    if (const int error = ready_to_receive(flags); error != 0) return error;
+    const bool stream = type_ == ipc::SocketType::stream;
+    constexpr int kPartial = 0x1000000;  // FANFARE_MSG_PARTIAL
+    unsigned read_flags = (flags & kPartial) != 0 && (flags_out || stream) ? kReadPart : 0u;
+    if ((flags & MSG_PEEK) != 0) read_flags |= kReadPeek;
+    // A message that can't be waited for is taken as it comes; so is a stream with MSG_WAITALL.
+    bool collecting = (flags & (MSG_WAITALL | kKeptFlags)) == MSG_WAITALL;
+    std::vector<RoomPart> rest;
+    std::span<const RoomPart> now = parts;
+    Nanos deadline = 0;
+    int rounds = 0;
+    for (;;) {
+        ReadResult result;
+        MessageReader::Seen seen;
+        {
+            const PageLock held(page_->lock);
+            result = reader_->try_recv(now, read_flags);
+            seen = reader_->seen();
+        }
+        switch (result.status) {
+            case ReadStatus::data:
+            case ReadStatus::message_continues: {
+                received.bytes += result.bytes;
+                received.message_end = !stream && result.status == ReadStatus::data;
+                if (!collecting || result.bytes == total_bytes(now) || received.message_end) {
+                    if (stream || received.message_end || flags_out) return 0;
+                    return fail(EMSGSIZE, "the message goes on; the next call gives more of it");
+                }
+                if (rest.empty()) rest.assign(parts.begin(), parts.end());
+                advance(rest, result.bytes);
+                now = rest;
+                continue;
+            }
+            case ReadStatus::finished:
+                if (stream) return 0;
+                return fail(ESHUTDOWN, "the sender finished in good order", EndKind::peer_finished);
+            case ReadStatus::reset:
+                if (stream && received.bytes != 0) return 0;
+                received = {};
+                return reset_error(result.cause);
+            case ReadStatus::empty:
+                break;
+        }
+        const bool blocking = may_block(flags);
+        if (result.must_take_parts && (blocking || flags_out)) {
+            read_flags |= kReadPart;
+            collecting = blocking && (read_flags & kReadPeek) == 0;
+            continue;
+        }
+        if (deadline == 0) deadline = deadline_after(receive_timeout_);
+        const int error = wait_for_data(seen, blocking, deadline, rounds);
+        if (error != 0) {
+            if (received.bytes == 0) return error;
+            // Octets were taken already. A stream and recvmsg can say how many; recv can't, so it
+            // goes on.
+            if (stream || flags_out) return 0;
+            if (error != EAGAIN && error != EINTR) return error;
+            deadline = 0;
+        }
+        if (closed_) return fail(EBADF, "the socket was closed meanwhile");
+        if (shut_read_) return fail(ESHUTDOWN, "the socket was shut down for receiving");
+    }
+}
+
+int Socket::claim(std::size_t bytes, int flags, std::span<std::byte>& room) {
+    if (const int error = ready_to_send(flags); error != 0) return error;
+    Nanos deadline = 0;
+    for (;;) {
+        WriteStatus status{};
+        MessageWriter::Seen seen;
+        {
+            const PageLock held(page_->lock);
+            status = writer_->claim(bytes, room);
+            seen = writer_->seen();
+            // What is built must not wait for room that only its own sending makes.
+            if (status == WriteStatus::no_room) writer_->publish();
+        }
+        switch (status) {
+            case WriteStatus::done:
+                return 0;
+            case WriteStatus::reset:
+                return reset_error(writer_->cause());
+            case WriteStatus::too_large:
+                return fail(EMSGSIZE, "more than one record holds; use send");
+            case WriteStatus::no_room:
+                break;
+        }
+        ring();
+        const bool blocking = may_block(flags);
+        if (deadline == 0) deadline = deadline_after(send_timeout_);
+        if (const int error = wait_for_room(seen, blocking, deadline); error != 0) return error;
+        if (closed_) return fail(EBADF, "the socket was closed meanwhile");
+        if (shut_write_) return fail(EPIPE, "the socket was shut down for sending");
+    }
+}
+
+int Socket::commit(std::size_t bytes) {
+    if (const int error = ready_to_send(0); error != 0) return error;
+    const PageLock held(page_->lock);
+    writer_->commit(bytes);
+    return 0;
+}
+
+int Socket::publish() {
+    if (const int error = ready_to_send(0); error != 0) return error;
+    {
+        const PageLock held(page_->lock);
+        writer_->publish();
+    }
+    ring();
+    return 0;
+}
+
+int Socket::peek(std::span<ReceivedView> views, int flags, std::size_t& count) {
+    count = 0;
+    if (const int error = ready_to_receive(flags & ~MSG_WAITALL); error != 0) return error;
+    Nanos deadline = 0;
+    int rounds = 0;
+    for (;;) {
+        ReadResult result;
+        MessageReader::Seen seen;
+        {
+            const PageLock held(page_->lock);
+            result = reader_->peek(views, count);
+            seen = reader_->seen();
+        }
+        switch (result.status) {
+            case ReadStatus::data:
+            case ReadStatus::message_continues:
+                return 0;
+            case ReadStatus::finished:
+                if (type_ == ipc::SocketType::stream) return 0;
+                return fail(ESHUTDOWN, "the sender finished in good order", EndKind::peer_finished);
+            case ReadStatus::reset:
+                return reset_error(result.cause);
+            case ReadStatus::empty:
+                break;
+        }
+        const bool blocking = may_block(flags);
+        if (deadline == 0) deadline = deadline_after(receive_timeout_);
+        if (const int error = wait_for_data(seen, blocking, deadline, rounds); error != 0)
+            return error;
+        if (closed_) return fail(EBADF, "the socket was closed meanwhile");
+        if (shut_read_) return fail(ESHUTDOWN, "the socket was shut down for receiving");
+    }
+}
+
+bool Socket::intact(const ReceivedView& view) const {
+    return role_.load(std::memory_order_acquire) == Role::receiver && reader_->intact(view);
+}
+
+int Socket::consume(std::span<const ReceivedView> views) {
+    if (const int error = ready_to_receive(0); error != 0) return error;
+    const PageLock held(page_->lock);
+    return reader_->consume(views) ? 0 : reset_error(ResetCause::reader_overtaken);
+}
+
+int Socket::unsent(std::uint64_t& octets) const {
+    if (role_.load(std::memory_order_acquire) != Role::sender)
+        return fail(ENOTCONN, "the socket does not send");
+    const std::uint64_t published = writer_->published(), sent = writer_->sent();
+    octets = published > sent ? published - sent : 0;
+    return 0;
+}
+
+}  // namespace fanfare::client

@@ -1,0 +1,179 @@
+// Options: what concerns this process alone is handled here, everything else is passed to the
+// control side as the octets it is; that side knows types, roles, ranges and states (wsrm.md
+// section 3).
+#include <sys/time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "client/socket/asking.hpp"
+#include "client/socket/last_error.hpp"
+#include "client/socket/page_lock.hpp"
+#include "client/socket/socket.hpp"
+
+namespace fanfare::client {
+
+namespace {
+
+constexpr int kLevelRm = 113;
+constexpr int kSetMessageBoundary = 1002;
+
+int too_short() {
+    return fail(EINVAL, "the option's value is too short for its type");
+}
+
+template <typename T>
+int give(const T& value, void* out, socklen_t& length) {
+    if (length < sizeof value) return too_short();
+    std::memcpy(out, &value, sizeof value);
+    length = sizeof value;
+    return 0;
+}
+
+timeval timeval_of(Nanos nanos) {
+    return {static_cast<time_t>(nanos / kSecond),
+            static_cast<suseconds_t>(nanos % kSecond / kMicrosecond)};
+}
+
+}  // namespace
+
+// wsrm.md 5.2; order of checks O-14.
+int Socket::set_boundary(const void* value, socklen_t length) {
+    if (type_ == ipc::SocketType::stream)
+        return fail(ENOPROTOOPT, "RM_SET_MESSAGE_BOUNDARY is for SOCK_RDM");
+    const Role role = role_.load(std::memory_order_acquire);
+    if (role == Role::listener || role == Role::receiver)
+        return fail(ENOPROTOOPT, "RM_SET_MESSAGE_BOUNDARY is a sender's option");
+    std::uint32_t octets = 0;
+    if (length < sizeof octets) return too_short();
+    std::memcpy(&octets, value, sizeof octets);
+    const PageLock held(page_->lock);
+    return arm_message(*page_, octets) ? 0
+                                       : fail(EINVAL, "a message is partly sent; finish it first");
+}
+
+int Socket::set_socket_option(int name, const void* value, socklen_t length, bool& taken) {
+    taken = true;
+    switch (name) {
+        case SO_RCVTIMEO:
+        case SO_SNDTIMEO: {
+            timeval time{};
+            if (length < sizeof time) return too_short();
+            std::memcpy(&time, value, sizeof time);
+            if (time.tv_usec < 0 || time.tv_usec >= 1'000'000)
+                return fail(EDOM, "tv_usec is 0 to 999999");
+            // Beyond some years it is for ever, and the sum stays in range.
+            const Nanos nanos = time.tv_sec < 0 ? 1
+                                : time.tv_sec > 1'000'000'000
+                                    ? 0
+                                    : time.tv_sec * kSecond + time.tv_usec * kMicrosecond;
+            (name == SO_RCVTIMEO ? receive_timeout_ : send_timeout_) = nanos;
+            return 0;
+        }
+        case SO_LINGER: {
+            linger wish{};
+            if (length < sizeof wish) return too_short();
+            std::memcpy(&wish, value, sizeof wish);
+            linger_seconds_ = wish.l_onoff != 0 ? std::clamp(wish.l_linger, 0, 1'000'000) : -1;
+            return 0;
+        }
+        case SO_RCVBUF:
+        case SO_SNDBUF: {
+            // Windows are sized by their own options; what programs ask here is remembered and told
+            // back.
+            std::uint32_t octets = 0;
+            if (length < sizeof octets) return too_short();
+            std::memcpy(&octets, value, sizeof octets);
+            (name == SO_RCVBUF ? receive_buffer_ : send_buffer_) = octets;
+            return 0;
+        }
+        default:
+            taken = false;
+            return 0;
+    }
+}
+
+// The session's failure, as SO_ERROR gives it.
+int Socket::pending_error() const {
+    const Role role = role_.load(std::memory_order_acquire);
+    if (role == Role::sender) return writer_->state() == SessionState::reset ? ECONNRESET : 0;
+    if (role != Role::receiver) return 0;
+    if (page_->overtaken.load(std::memory_order_relaxed) != 0) return ECONNRESET;
+    const auto state = reader_->view().header().state.load(std::memory_order_acquire);
+    return static_cast<SessionState>(state) == SessionState::reset ? ECONNRESET : 0;
+}
+
+int Socket::get_socket_option(int name, void* value, socklen_t& length, bool& taken) {
+    taken = true;
+    const auto seconds = linger_seconds_.load();
+    switch (name) {
+        case SO_TYPE:
+            return give(int{type()}, value, length);
+        case SO_PROTOCOL:
+            return give(int{kLevelRm}, value, length);
+        case SO_DOMAIN:
+            return give(int{AF_INET}, value, length);
+        case SO_ERROR:
+            return give(pending_error(), value, length);
+        case SO_ACCEPTCONN:
+            return give(int{role_.load() == Role::listener}, value, length);
+        case SO_RCVTIMEO:
+            return give(timeval_of(receive_timeout_), value, length);
+        case SO_SNDTIMEO:
+            return give(timeval_of(send_timeout_), value, length);
+        case SO_RCVBUF:
+            return give(receive_buffer_.load(), value, length);
+        case SO_SNDBUF:
+            return give(send_buffer_.load(), value, length);
+        case SO_LINGER:
+            return give(linger{seconds >= 0, std::max(0, seconds)}, value, length);
+        default:
+            taken = false;
+            return 0;
+    }
+}
+
+int Socket::set_option(int level, int name, const void* value, socklen_t length) {
+    if (value == nullptr) return fail(EFAULT, "the option's value is a null pointer");
+    if (level == kLevelRm && name == kSetMessageBoundary) return set_boundary(value, length);
+    if (level == SOL_SOCKET) {
+        bool taken = false;
+        const int error = set_socket_option(name, value, length, taken);
+        if (taken) return error;
+    }
+    ipc::OptionRequest request{};
+    request.level = level;
+    request.name = name;
+    request.length = std::min<std::uint32_t>(length, sizeof request.value);
+    std::memcpy(request.value, value, request.length);
+    const std::scoped_lock lock(control_);
+    return ask(ipc::RequestType::set_option, request);
+}
+
+int Socket::get_option(int level, int name, void* value, socklen_t& length) {
+    if (value == nullptr) return fail(EFAULT, "the option's value is a null pointer");
+    if (level == kLevelRm && name == kSetMessageBoundary)
+        return fail(ENOPROTOOPT, "RM_SET_MESSAGE_BOUNDARY can only be set");
+    if (level == SOL_SOCKET) {
+        bool taken = false;
+        const int error = get_socket_option(name, value, length, taken);
+        if (taken) return error;
+    }
+    ipc::OptionRequest request{};
+    request.level = level;
+    request.name = name;
+    request.length = std::min<std::uint32_t>(length, sizeof request.value);
+    ipc::OptionReply reply;
+    Descriptors none;
+    const std::scoped_lock lock(control_);
+    if (const int error = ask(ipc::RequestType::get_option, request, reply, none); error != 0)
+        return error;
+    if (reply.length > sizeof reply.value || reply.length > length)
+        return fail(EPROTO, "the daemon's answer is too long");
+    std::memcpy(value, reply.value, reply.length);
+    length = reply.length;
+    return 0;
+}
+
+}  // namespace fanfare::client

@@ -1,0 +1,68 @@
+#include "client/socket/waiting.hpp"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace fanfare::client {
+
+namespace {
+constexpr Nanos kLongestSleep = 100 * kMillisecond;
+}
+
+Nanos monotonic_now() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * kSecond + now.tv_nsec;
+}
+
+int online_processors() {
+    return static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+}
+void give_turn_away() {
+    ::sched_yield();
+}
+
+bool Endpoint::non_blocking() const {
+    return (::fcntl(descriptor_, F_GETFL) & O_NONBLOCK) != 0;
+}
+
+bool Endpoint::drain() const {
+    char octets[256];
+    for (;;) {
+        const ssize_t n = ::recv(descriptor_, octets, sizeof octets, MSG_DONTWAIT);
+        if (n == 0) return true;
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
+        if (static_cast<std::size_t>(n) < sizeof octets) return false;
+    }
+}
+
+bool Endpoint::fill() const {
+    static const char octets[4096] = {};
+    for (;;) {
+        const ssize_t n = ::send(descriptor_, octets, sizeof octets, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0 || errno == EINTR) continue;
+        return errno != EAGAIN && errno != EWOULDBLOCK;
+    }
+}
+
+Wake Endpoint::sleep(short events, Nanos deadline, bool& hung_up) const {
+    const Nanos now = monotonic_now();
+    if (now >= deadline) return Wake::timed_out;
+    const Nanos span = std::min(deadline - now, kLongestSleep);
+    const timespec limit{static_cast<time_t>(span / kSecond), static_cast<long>(span % kSecond)};
+    pollfd wait{descriptor_, static_cast<short>(events | POLLRDHUP), 0};
+    const int ready = ::ppoll(&wait, 1, &limit, nullptr);
+    if (ready < 0 && errno == EINTR) return Wake::interrupted;
+    if (ready > 0 && (wait.revents & (POLLHUP | POLLERR | POLLRDHUP | POLLNVAL)) != 0)
+        hung_up = true;
+    return Wake::again;
+}
+
+}  // namespace fanfare::client
