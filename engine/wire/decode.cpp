@@ -1,12 +1,9 @@
 #include "engine/wire/octets.hpp"
+#include "engine/wire/options.hpp"
 #include "engine/wire/packet.hpp"
 
 namespace fanfare::wire {
 namespace {
-
-constexpr std::uint16_t kAfiIpv4 = 1;
-constexpr std::uint8_t kEnd = 0x80;
-constexpr std::uint8_t kEncoded = 0x04;  // F bit, in the third octet
 
 // An NLA: AFI, reserved, address.
 DecodeError get_address(const std::byte* p, Address& out) {
@@ -15,140 +12,128 @@ DecodeError get_address(const std::byte* p, Address& out) {
     return DecodeError::none;
 }
 
-// One option's body. `length` is at least 4 and the octets are there.
-DecodeError decode_option(std::uint8_t type, const std::byte* p, std::size_t length, Options& out) {
-    const auto needs = [length](std::size_t n) { return length >= n; };
-    switch (static_cast<OptionType>(type)) {
-        case OptionType::fragment:
-            if (!needs(16)) return DecodeError::option_length_invalid;
-            out.fragment = {get32(p + 4), get32(p + 8), get32(p + 12)};
-            if (out.fragment.offset > out.fragment.apdu_length)
-                return DecodeError::fragment_invalid;
-            out.set(OptionBit::fragment);
-            return DecodeError::none;
-        case OptionType::nak_list:
-            if (length % 4 != 0 || length < 8 || (length - 4) / 4 > kNakListMax)
+// The fields of one option, whose least length has been checked.
+DecodeError decode_fields(OptionBit option, const std::byte* p, std::size_t length, Options& out) {
+    switch (option) {
+        case OptionBit::fragment:
+            out.fragment = {get32(p + 4), get32(p + 8), get32(p + 12), get8(p + 3)};
+            // Sums of offsets and lengths obey no order.
+            if (out.is_encoded(option)) return DecodeError::none;
+            return out.fragment.offset > out.fragment.apdu_length ? DecodeError::fragment_invalid
+                                                                  : DecodeError::none;
+        case OptionBit::nak_list: {
+            // What follows the length octet up to the numbers is not read: OpenPGM leaves
+            // uninitialised memory there (interop.md 5.1).
+            const std::size_t count = (length - kOptionHeaderSize) / 4;
+            if (length % 4 != 0 || count == 0 || count > kNakListMax)
                 return DecodeError::nak_list_invalid;
-            out.nak_list = {p + 4, static_cast<std::uint8_t>((length - 4) / 4)};
-            out.set(OptionBit::nak_list);
+            out.nak_list = {p + 4, static_cast<std::uint8_t>(count)};
             return DecodeError::none;
-        case OptionType::join:
-            if (!needs(8)) return DecodeError::option_length_invalid;
+        }
+        case OptionBit::join:
             out.join = {get32(p + 4)};
-            out.set(OptionBit::join);
             return DecodeError::none;
-        case OptionType::nak_bo_ivl:
-            if (!needs(12)) return DecodeError::option_length_invalid;
+        case OptionBit::nak_bo_ivl:
             out.nak_bo_ivl = {get32(p + 4), get32(p + 8)};
-            out.set(OptionBit::nak_bo_ivl);
             return DecodeError::none;
-        case OptionType::nak_bo_rng:
-            if (!needs(12)) return DecodeError::option_length_invalid;
+        case OptionBit::nak_bo_rng:
             out.nak_bo_rng = {get32(p + 4), get32(p + 8)};
-            out.set(OptionBit::nak_bo_rng);
             return DecodeError::none;
-        case OptionType::nbr_unreach:
-            out.set(OptionBit::nbr_unreach);
-            return DecodeError::none;
-        case OptionType::path_nla:
-            if (!needs(8)) return DecodeError::option_length_invalid;
+        case OptionBit::path_nla:
             out.path_nla.path.v4 = get32(p + 4);
-            out.set(OptionBit::path_nla);
             return DecodeError::none;
-        case OptionType::redirect:
-            if (!needs(12)) return DecodeError::option_length_invalid;
-            out.set(OptionBit::redirect);
+        case OptionBit::redirect:
             return get_address(p + 4, out.redirect.dlr);
-        case OptionType::parity_prm:
-            if (!needs(8)) return DecodeError::option_length_invalid;
+        case OptionBit::parity_prm:
             out.parity_prm = {(get8(p + 3) & 0x02) != 0, (get8(p + 3) & 0x01) != 0, get32(p + 4)};
-            out.set(OptionBit::parity_prm);
             return DecodeError::none;
-        case OptionType::parity_grp:
-            if (!needs(8)) return DecodeError::option_length_invalid;
+        case OptionBit::parity_grp:
             out.parity_grp = {get32(p + 4)};
-            out.set(OptionBit::parity_grp);
             return DecodeError::none;
-        case OptionType::curr_tgsize:
-            if (!needs(8)) return DecodeError::option_length_invalid;
+        case OptionBit::curr_tgsize:
             out.curr_tgsize = {get32(p + 4)};
-            out.set(OptionBit::curr_tgsize);
             return DecodeError::none;
-        case OptionType::syn:
-            out.set(OptionBit::syn);
-            return DecodeError::none;
-        case OptionType::fin:
-            out.set(OptionBit::fin);
-            return DecodeError::none;
-        case OptionType::rst:
+        case OptionBit::rst:
             out.rst = {(get8(p + 3) & 0x40) != 0, static_cast<std::uint8_t>(get8(p + 3) & 0x3F)};
-            out.set(OptionBit::rst);
             return DecodeError::none;
-        case OptionType::cr:
-            if (!needs(24)) return DecodeError::option_length_invalid;
-            out.cr = {static_cast<std::uint8_t>(get8(p + 3) & 0x07),
-                      get32(p + 4),
-                      get16(p + 8),
-                      get16(p + 10),
-                      get16(p + 12),
-                      {}};
-            out.set(OptionBit::cr);
+        case OptionBit::cr:
+            out.cr.what = get8(p + 3) & 0x07;
+            out.cr.sqn = get32(p + 4);
+            out.cr.worst_link = get16(p + 8);
+            out.cr.worst_path = get16(p + 10);
+            out.cr.receiver_path = get16(p + 12);
             return get_address(p + 16, out.cr.receiver);
-        case OptionType::crqst:
-            out.crqst = {static_cast<std::uint8_t>(get8(p + 3) & 0x07)};
-            out.set(OptionBit::crqst);
+        case OptionBit::crqst:
+            out.crqst.what = get8(p + 3) & 0x07;
             return DecodeError::none;
-        case OptionType::cc_data:
-            if (!needs(16)) return DecodeError::option_length_invalid;
+        case OptionBit::cc_data:
             out.cc_data.timestamp_ms = get32(p + 4);
-            out.set(OptionBit::cc_data);
             return get_address(p + 8, out.cc_data.acker);
-        case OptionType::cc_feedback:
-            if (!needs(16)) return DecodeError::option_length_invalid;
+        case OptionBit::cc_feedback:
             if (get16(p + 8) != kAfiIpv4) return DecodeError::address_family;
             out.cc_feedback = {get32(p + 4), get16(p + 10), Address{get32(p + 12)}};
-            out.set(OptionBit::cc_feedback);
             return DecodeError::none;
-        case OptionType::invalid:
-            out.set(OptionBit::invalid);
+        case OptionBit::packed:
+            out.packed.fourth = get8(p + 3);
             return DecodeError::none;
-        case OptionType::packed:
-            out.set(OptionBit::packed);
+        case OptionBit::nbr_unreach:
+        case OptionBit::syn:
+        case OptionBit::fin:
+        case OptionBit::invalid:
+        case OptionBit::unknown:
             return DecodeError::none;
-        case OptionType::length:
-            return DecodeError::option_length_invalid;  // only as the first
     }
-    // RFC 9: OPX tells network elements what to do with what they do not know; a host ignores it.
-    out.set(OptionBit::unknown);
     return DecodeError::none;
 }
 
+// One option of `length` octets, at least kOptionHeaderSize, all of them there.
+DecodeError decode_option(const std::byte* p, std::size_t length, bool parity, Options& out) {
+    const std::size_t type = get8(p) & ~kOptionEnd;
+    const OptionBit option = kOptionBitOfType[type];
+    if (option == OptionBit::unknown) {
+        // OPT_LENGTH stands first and nowhere else.
+        if (type == static_cast<std::size_t>(OptionType::length))
+            return DecodeError::option_length_invalid;
+        // OPX tells network elements what to do with what they do not know; a host ignores it
+        // (RFC 9).
+        out.set(OptionBit::unknown);
+        return DecodeError::none;
+    }
+    if (length < kOptionShapes[static_cast<std::size_t>(option)].size)
+        return DecodeError::option_length_invalid;
+    if (out.has(option)) return DecodeError::none;  // the first occurrence counts (RFC 11.2)
+    out.set(option);
+    if (parity && (bit(option) & kPayloadOptions) && (get8(p + 2) & kOptionEncoded))
+        out.encoded |= bit(option);
+    return decode_fields(option, p, length, out);
+}
+
 // The option area at the start of `rest`; on success `used` is its size.
-DecodeError decode_options(std::span<const std::byte> rest, Options& out, std::size_t& used) {
-    if (rest.size() < 4) return DecodeError::options_truncated;
-    if ((get8(rest.data()) & ~kEnd) != static_cast<std::uint8_t>(OptionType::length) ||
-        get8(rest.data() + 1) != 4) {
+DecodeError decode_options(std::span<const std::byte> rest, bool parity, Options& out,
+                           std::size_t& used) {
+    if (rest.size() < kOptionHeaderSize) return DecodeError::options_truncated;
+    if (get8(rest.data()) != static_cast<std::uint8_t>(OptionType::length) ||
+        get8(rest.data() + 1) != kOptionHeaderSize) {
         return DecodeError::options_length_missing;
     }
     const std::size_t total = get16(rest.data() + 2);
     if (total > rest.size()) return DecodeError::options_truncated;
-    if (total < 8) return DecodeError::options_length_wrong;  // OPT_LENGTH and at least one option
-    std::size_t at = 4;
+    // OPT_LENGTH and at least one option.
+    if (total < 2 * kOptionHeaderSize) return DecodeError::options_length_wrong;
+    std::size_t at = kOptionHeaderSize;
     for (std::size_t count = 0;; ++count) {
         if (count == kMaxOptions) return DecodeError::too_many_options;
         const std::size_t left = total - at;
         if (left == 0) return DecodeError::options_unterminated;
-        if (left < 4) return DecodeError::option_overrun;
+        if (left < kOptionHeaderSize) return DecodeError::option_overrun;
         const std::byte* p = rest.data() + at;
         const std::size_t length = get8(p + 1);
-        if (length < 4) return DecodeError::option_too_short;
+        if (length < kOptionHeaderSize) return DecodeError::option_too_short;
         if (length > left) return DecodeError::option_overrun;
-        if (get8(p + 2) & kEncoded) ++out.encoded;
-        const auto error =
-            decode_option(get8(p) & static_cast<std::uint8_t>(~kEnd), p, length, out);
+        const auto error = decode_option(p, length, parity, out);
         if (error != DecodeError::none) return error;
         at += length;
-        if (get8(p) & kEnd) break;
+        if (get8(p) & kOptionEnd) break;
     }
     if (at != total) return DecodeError::options_length_wrong;
     used = total;
@@ -246,7 +231,7 @@ DecodeError decode(std::span<const std::byte> tpdu, Packet& out) {
     auto rest = tpdu.subspan(kHeaderSize + body);
     if (out.flags & kOptPresent) {
         std::size_t used = 0;
-        error = decode_options(rest, out.options, used);
+        error = decode_options(rest, (out.flags & kOptParity) != 0, out.options, used);
         if (error != DecodeError::none) return error;
         rest = rest.subspan(used);
     }

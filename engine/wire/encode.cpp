@@ -1,11 +1,11 @@
+#include <bit>
+
 #include "engine/wire/octets.hpp"
+#include "engine/wire/options.hpp"
 #include "engine/wire/packet.hpp"
 
 namespace fanfare::wire {
 namespace {
-
-constexpr std::uint16_t kAfiIpv4 = 1;
-constexpr std::uint8_t kEnd = 0x80;
 
 std::size_t body_size(Type type) {
     switch (type) {
@@ -27,36 +27,42 @@ std::size_t body_size(Type type) {
     return 0;
 }
 
-// Type and size of the option behind each OptionBit, in that order; size 0: not written.
-struct OptionShape {
-    OptionType type;
-    std::uint8_t size;
-};
-constexpr OptionShape kShapes[] = {
-    {OptionType::fragment, 16},   {OptionType::nak_list, 4},    {OptionType::join, 8},
-    {OptionType::nak_bo_ivl, 12}, {OptionType::nak_bo_rng, 12}, {OptionType::nbr_unreach, 4},
-    {OptionType::path_nla, 8},    {OptionType::redirect, 12},   {OptionType::parity_prm, 8},
-    {OptionType::parity_grp, 8},  {OptionType::curr_tgsize, 8}, {OptionType::syn, 4},
-    {OptionType::fin, 4},         {OptionType::rst, 4},         {OptionType::cr, 24},
-    {OptionType::crqst, 4},       {OptionType::cc_data, 16},    {OptionType::cc_feedback, 16},
-    {OptionType::invalid, 4},     {OptionType::packed, 4},
-};
-constexpr std::size_t kKinds = sizeof(kShapes) / sizeof(kShapes[0]);
-static_assert(kKinds == static_cast<std::size_t>(OptionBit::unknown));
+constexpr std::uint32_t kKnownOptions = bit(OptionBit::unknown) - 1;
 
 std::size_t option_size(const Options& options, std::size_t kind) {
-    std::size_t size = kShapes[kind].size;
-    if (kShapes[kind].type == OptionType::nak_list) size += 4u * options.nak_list.count;
+    std::size_t size = kOptionShapes[kind].size;
+    if (static_cast<OptionBit>(kind) == OptionBit::nak_list) size += 4u * options.nak_list.count;
     return size;
 }
 
 // All options with OPT_LENGTH; 0 when there are none to write.
 std::size_t options_size(const Options& options) {
     std::size_t size = 0;
-    for (std::size_t kind = 0; kind < kKinds; ++kind) {
-        if (options.present & (1u << kind)) size += option_size(options, kind);
+    for (std::uint32_t left = options.present & kKnownOptions; left != 0; left &= left - 1) {
+        size += option_size(options, static_cast<std::size_t>(std::countr_zero(left)));
     }
-    return size == 0 ? 0 : size + 4;
+    return size == 0 ? 0 : size + kOptionHeaderSize;
+}
+
+// What decode could yield: anything else is not written.
+bool options_valid(const Packet& packet) {
+    const Options& o = packet.options;
+    if (static_cast<std::size_t>(std::popcount(o.present & kKnownOptions)) > kMaxOptions)
+        return false;
+    if (o.encoded != 0) {
+        if ((packet.flags & kOptParity) == 0) return false;
+        if (o.encoded & ~(o.present & kPayloadOptions)) return false;
+    }
+    if (o.has(OptionBit::nak_list) && (o.nak_list.count == 0 || o.nak_list.count > kNakListMax)) {
+        return false;
+    }
+    if (o.has(OptionBit::fragment) && !o.is_encoded(OptionBit::fragment) &&
+        o.fragment.offset > o.fragment.apdu_length) {
+        return false;
+    }
+    return !(o.has(OptionBit::rst) && o.rst.error > 0x3F) &&
+           !(o.has(OptionBit::cr) && o.cr.what > 0x07) &&
+           !(o.has(OptionBit::crqst) && o.crqst.what > 0x07);
 }
 
 void put_address(std::byte* p, Address address) {
@@ -68,6 +74,7 @@ void put_address(std::byte* p, Address address) {
 void put_option(const Options& o, OptionType type, std::byte* p) {
     switch (type) {
         case OptionType::fragment:
+            if (o.is_encoded(OptionBit::fragment)) put8(p + 3, o.fragment.fourth);
             put32(p + 4, o.fragment.first_sqn);
             put32(p + 8, o.fragment.offset);
             put32(p + 12, o.fragment.apdu_length);
@@ -104,11 +111,10 @@ void put_option(const Options& o, OptionType type, std::byte* p) {
             put32(p + 4, o.curr_tgsize.actual_size);
             break;
         case OptionType::rst:
-            put8(p + 3, static_cast<std::uint8_t>((o.rst.nak_unanswered ? 0x40 : 0) |
-                                                  (o.rst.error & 0x3F)));
+            put8(p + 3, static_cast<std::uint8_t>((o.rst.nak_unanswered ? 0x40 : 0) | o.rst.error));
             break;
         case OptionType::cr:
-            put8(p + 3, o.cr.what & 0x07);
+            put8(p + 3, o.cr.what);
             put32(p + 4, o.cr.sqn);
             put16(p + 8, o.cr.worst_link);
             put16(p + 10, o.cr.worst_path);
@@ -117,7 +123,7 @@ void put_option(const Options& o, OptionType type, std::byte* p) {
             put_address(p + 16, o.cr.receiver);
             break;
         case OptionType::crqst:
-            put8(p + 3, o.crqst.what & 0x07);
+            put8(p + 3, o.crqst.what);
             break;
         case OptionType::cc_data:
             put32(p + 4, o.cc_data.timestamp_ms);
@@ -129,33 +135,40 @@ void put_option(const Options& o, OptionType type, std::byte* p) {
             put16(p + 10, o.cc_feedback.loss);
             put32(p + 12, o.cc_feedback.acker.v4);
             break;
+        case OptionType::packed:
+            if (o.is_encoded(OptionBit::packed)) put8(p + 3, o.packed.fourth);
+            break;
         case OptionType::length:
         case OptionType::nbr_unreach:
         case OptionType::syn:
         case OptionType::fin:
         case OptionType::invalid:
-        case OptionType::packed:
             break;
     }
 }
 
 std::byte* put_options(const Options& options, std::size_t total, std::byte* p) {
     put8(p, static_cast<std::uint8_t>(OptionType::length));
-    put8(p + 1, 4);
+    put8(p + 1, kOptionHeaderSize);
     put16(p + 2, static_cast<std::uint16_t>(total));
-    p += 4;
+    p += kOptionHeaderSize;
     std::byte* last = p;
-    for (std::size_t kind = 0; kind < kKinds; ++kind) {
-        if ((options.present & (1u << kind)) == 0) continue;
-        const std::size_t size = option_size(options, kind);
-        put8(p, static_cast<std::uint8_t>(kShapes[kind].type));
-        put8(p + 1, static_cast<std::uint8_t>(size));
-        put16(p + 2, 0);
-        put_option(options, kShapes[kind].type, p);
-        last = p;
-        p += size;
+    const std::uint32_t known = options.present & kKnownOptions;
+    for (std::uint32_t left :
+         {known & kNetworkSignificantOptions, known & ~kNetworkSignificantOptions}) {
+        for (; left != 0; left &= left - 1) {
+            const auto kind = static_cast<std::size_t>(std::countr_zero(left));
+            const std::size_t size = option_size(options, kind);
+            put8(p, static_cast<std::uint8_t>(kOptionShapes[kind].type));
+            put8(p + 1, static_cast<std::uint8_t>(size));
+            put8(p + 2, options.is_encoded(static_cast<OptionBit>(kind)) ? kOptionEncoded : 0);
+            put8(p + 3, 0);
+            put_option(options, kOptionShapes[kind].type, p);
+            last = p;
+            p += size;
+        }
     }
-    put8(last, get8(last) | kEnd);
+    put8(last, get8(last) | kOptionEnd);
     return p;
 }
 
@@ -171,17 +184,14 @@ std::size_t encode(const Packet& packet, std::span<std::byte> room, bool with_pa
     const std::size_t head = kHeaderSize + body_size(packet.type) + options;
     const std::size_t needed = head + (with_payload ? packet.payload.size() : 0);
     if (room.size() < needed || packet.payload.size() > 0xFFFF) return 0;
-    if (packet.options.has(OptionBit::nak_list) &&
-        (packet.options.nak_list.count == 0 || packet.options.nak_list.count > kNakListMax)) {
-        return 0;
-    }
+    if (packet.options.present != 0 && !options_valid(packet)) return 0;
     std::byte* p = room.data();
     put16(p, packet.source_port);
     put16(p + 2, packet.destination_port);
     put8(p + 4, static_cast<std::uint8_t>(packet.type));
     const auto present = static_cast<std::uint8_t>(options == 0 ? 0 : kOptPresent);
     put8(p + 5, static_cast<std::uint8_t>((packet.flags & ~kOptPresent) | present));
-    put16(p + 6, 0);
+    put16(p + kChecksumAt, 0);
     std::memcpy(p + 8, packet.gsi.octets.data(), 6);
     put16(p + 14, static_cast<std::uint16_t>(packet.payload.size()));
     std::byte* b = p + kHeaderSize;

@@ -17,6 +17,7 @@ namespace fanfare::wire {
 inline constexpr std::uint8_t kIpProtocolPgm = 113;
 inline constexpr std::size_t kHeaderSize = 16;      // RFC 8.1 common header
 inline constexpr std::size_t kDataHeaderSize = 24;  // common header + data sqn + trail
+inline constexpr std::size_t kChecksumAt = 6;       // of the checksum field in the common header
 inline constexpr std::size_t kMaxOptions = 16;      // RFC 9: at most 16 options in a packet
 inline constexpr std::size_t kNakListMax =
     62;  // OPT_NAK_LIST: 62 besides the one in the fixed part
@@ -66,7 +67,8 @@ enum class OptionType : std::uint8_t {
         0x70,  // private to Fanfare: the TSDU is a container of whole messages (engine/packing)
 };
 
-// Which options a packet has: bit positions in Options::present. `unknown` counts options skipped.
+// Which options a packet has: bit positions in Options::present. `unknown`: at least one was
+// skipped.
 enum class OptionBit : std::uint8_t {
     fragment,
     nak_list,
@@ -94,17 +96,46 @@ constexpr std::uint32_t bit(OptionBit b) {
     return 1u << static_cast<unsigned>(b);
 }
 
-// Fields are meaningful only where the bit in `present` is set. Addresses are IPv4 (AFI 1).
+// Options that network elements act on (each option's format in RFC 3208 says so). They stand
+// before all others (RFC 9.1), and kOptNetworkSignificant announces them.
+inline constexpr std::uint32_t kNetworkSignificantOptions =
+    bit(OptionBit::nak_list) | bit(OptionBit::nak_bo_ivl) | bit(OptionBit::nak_bo_rng) |
+    bit(OptionBit::nbr_unreach) | bit(OptionBit::path_nla) | bit(OptionBit::redirect) |
+    bit(OptionBit::parity_prm) | bit(OptionBit::curr_tgsize) | bit(OptionBit::cr) |
+    bit(OptionBit::crqst);
+
+// Options that belong to the payload: a parity packet carries them encoded (RFC 11.2).
+inline constexpr std::uint32_t kPayloadOptions = bit(OptionBit::fragment) | bit(OptionBit::packed);
+
+// The bits kOptPresent and kOptNetworkSignificant that a packet of `type` with these options has in
+// its header. OPT_CURR_TGSIZE is not network-significant on ODATA (RFC 11.8.3).
+constexpr std::uint8_t option_flags(Type type, std::uint32_t present) {
+    std::uint32_t significant = present & kNetworkSignificantOptions;
+    if (type == Type::odata) significant &= ~bit(OptionBit::curr_tgsize);
+    return static_cast<std::uint8_t>((present != 0 ? kOptPresent : 0) |
+                                     (significant != 0 ? kOptNetworkSignificant : 0));
+}
+
+// Fields are meaningful only where the bit in `present` is set; the others hold whatever they held
+// before. Addresses are IPv4 (AFI 1). Of an option that occurs twice the first counts (RFC 11.2).
 struct Options {
     std::uint32_t present = 0;
     bool has(OptionBit b) const { return (present & bit(b)) != 0; }
     void set(OptionBit b) { present |= bit(b); }
 
+    // Of kPayloadOptions, those whose F bit is set; only in parity packets (header bit kOptParity),
+    // elsewhere F is ignored. An encoded option is parity over the originals from their fourth
+    // octet on (`fourth`, U is its bit 0x80, then the fields in network order): its fields are sums
+    // to be decoded with the payload and obey no rule.
+    std::uint32_t encoded = 0;
+    bool is_encoded(OptionBit b) const { return (encoded & bit(b)) != 0; }
+
     struct {
         Sqn first_sqn;
-        std::uint32_t offset;
+        std::uint32_t offset;  // at most apdu_length, unless encoded
         std::uint32_t apdu_length;
-    } fragment;  // 9.2.4
+        std::uint8_t fourth;  // meaningful when encoded
+    } fragment;               // 9.2.4; 16 octets on the wire, as drawn there
     struct {
         const std::byte* sqns;
         std::uint8_t count;
@@ -159,8 +190,9 @@ struct Options {
         std::uint16_t loss;
         Address acker;
     } cc_feedback;
-    std::uint8_t encoded =
-        0;  // number of options whose F bit (0x04) is set: part of parity encoding
+    struct {
+        std::uint8_t fourth;  // meaningful when encoded
+    } packed;
 };
 
 // The i-th (0-based) sequence number of OPT_NAK_LIST. Requires i < options.nak_list.count.
@@ -170,6 +202,8 @@ inline Sqn nak_list_at(const Options& options, std::size_t i) {
            std::uint32_t(p[3]);
 }
 
+// decode() writes the fields that the packet's type has and leaves the others alone: a Packet may
+// be used again without being cleared, and no more is touched than the packet carries.
 struct Packet {
     Type type{};
     std::uint8_t flags = 0;         // header options octet as on the wire
@@ -239,11 +273,14 @@ DecodeError decode(std::span<const std::byte> tpdu, Packet& out);
 // Octets that encode() will write for `packet` (payload included).
 std::size_t encoded_size(const Packet& packet);
 
-// Writes header, options and fixed part, then the payload when `with_payload`; the checksum field
-// holds zero (checksum/ finishes it). Returns the octets written, 0 when `room` is too small or a
-// field is out of range. The inverse of decode: decode(encode(p)) == p for every p that decode can
-// yield, except that unknown options are not reproduced. Option order on the wire is that of
-// OptionBit.
+// Writes header, fixed part and options, then the payload when `with_payload`; TSDU length is the
+// payload's and the checksum field holds zero (checksum/ finishes it; it stands kChecksumAt octets
+// from the start). kOptPresent is set by what is written, the other flags are the caller's
+// (option_flags helps). Returns the octets written; 0, with `room` unspecified, when it is too
+// small, when there are more than kMaxOptions options, or when a field does not fit its place. The
+// inverse of decode: decode(encode(p)) == p for every p that decode can yield, except that unknown
+// options are not reproduced. Network-significant options come first (RFC 9.1), then the others,
+// both in the order of OptionBit.
 std::size_t encode(const Packet& packet, std::span<std::byte> room, bool with_payload = true);
 
 }  // namespace fanfare::wire
