@@ -1,7 +1,8 @@
 // What the control thread and a worker say to each other: all that control knows of the dataplane.
 //
-// Control builds session objects (allocation happens there), posts a command, and frees an object only after
-// the worker's event said that it let go. Rings are single-producer single-consumer, one pair a worker.
+// Control builds session objects (allocation happens there), posts a command, and frees an object
+// only after the worker's event said that it let go. Rings are single-producer single-consumer, one
+// pair a worker.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +32,7 @@ struct SourceSpec {
     std::uint64_t session_id = 0;
     engine::SourceParameters parameters;
     engine::SourceIdentity identity;
-    std::uint32_t interface = 0;        // index in configured order
+    std::uint32_t interface = 0;  // index in configured order
     std::uint16_t mtu = 1500;
     std::uint16_t udp_port = 0;         // 0: raw IP 113
     bool loopback = true;               // local receivers get a copy
@@ -39,9 +40,11 @@ struct SourceSpec {
     std::byte* log = nullptr;
     std::uint64_t log_bytes = 0;
     ipc::SendFormat format = ipc::SendFormat::message;
-    ipc::SocketPage* page = nullptr;    // sleep flag of the sender's socket; may be nullptr after its death
-    int endpoint = -1;                  // daemon's end of the socket pair, owned by control
-    const std::atomic<std::uint32_t>* fault = nullptr;  // becomes non-zero when a hole was punched (ipc/sigbus)
+    ipc::SocketPage* page =
+        nullptr;        // sleep flag of the sender's socket; may be nullptr after its death
+    int endpoint = -1;  // daemon's end of the socket pair, owned by control
+    const std::atomic<std::uint32_t>* fault =
+        nullptr;  // becomes non-zero when a hole was punched (ipc/sigbus)
 };
 
 struct ReceiveSpec {  // a spare session for the pool
@@ -54,14 +57,15 @@ struct ReceiveSpec {  // a spare session for the pool
     std::uint64_t log_bytes = 0;
 };
 
-// A wish to receive: sessions of this group and data port open from the spare pool while one stands.
+// A wish to receive: sessions of this group and data port open from the spare pool while one
+// stands.
 struct ListenSpec {
     std::uint64_t listen_id = 0;
     Address group;
     std::uint16_t destination_port = 0;
-    std::uint16_t udp_port = 0;            // 0: raw IP 113
-    std::uint32_t interface = 0;           // index; one command for each interface
-    Address source;                        // only from this IP source; none = any
+    std::uint16_t udp_port = 0;   // 0: raw IP 113
+    std::uint32_t interface = 0;  // index; one command for each interface
+    Address source;               // only from this IP source; none = any
 };
 
 // Built and freed on the control thread; the constructors allocate all the session will ever need.
@@ -70,26 +74,30 @@ void free_source_session(SourceSession* session);
 ReceiveSession* make_receive_session(const ReceiveSpec& spec, const checksum::Kernels& kernels);
 void free_receive_session(ReceiveSession* session);
 
-// Snapshots the worker publishes some ten times a second (and at the end of a session); any thread may read.
-// False while the session has none yet.
-bool read_statistics(const SourceSession* session, engine::SourceStatistics& out, Sqn& trail, Sqn& lead);
-bool read_statistics(const ReceiveSession* session, engine::ReceiverStatistics& out, Sqn& trail, Sqn& lead);
+// Snapshots the worker publishes some ten times a second (and at the end of a session); any thread
+// may read. False while the session has none yet.
+bool read_statistics(const SourceSession* session, engine::SourceStatistics& out, Sqn& trail,
+                     Sqn& lead);
+bool read_statistics(const ReceiveSession* session, engine::ReceiverStatistics& out, Sqn& trail,
+                     Sqn& lead);
 
 struct Command {
     enum class Kind : std::uint32_t {
-        open_source,     // source
-        finish_source,   // id: FIN after what is published
-        abort_source,    // id, cause, error: RST after what is published
-        drop_source,     // id: let go at once, nothing more is sent
-        add_listen,      // listen
-        remove_listen,   // id: event listen_removed
-        add_spare,       // receive
-        reclaim_spares,  // give all unused spares back (events spare_returned)
-        close_receive,   // id: no reader is left; event receive_closed
-        attach_reader,   // id = session, socket_id, page, endpoint: wake it when lead moves and it sleeps
-        detach_reader,   // id = session, socket_id: event reader_detached
-        detach_sender,   // id: the socket has gone; page and endpoint must not be touched again; event sender_detached
-        interface_state, // interface, up, gone, mtu
+        open_source,      // source
+        finish_source,    // id: FIN after what is published
+        abort_source,     // id, cause, error: RST after what is published
+        drop_source,      // id: let go at once, nothing more is sent
+        add_listen,       // listen
+        remove_listen,    // id: event listen_removed
+        add_spare,        // receive
+        reclaim_spares,   // give all unused spares back (events spare_returned)
+        close_receive,    // id: no reader is left; event receive_closed
+        attach_reader,    // id = session, socket_id, page, endpoint: wake it when lead moves and it
+                          // sleeps
+        detach_reader,    // id = session, socket_id: event reader_detached
+        detach_sender,    // id: the socket has gone; page and endpoint must not be touched again;
+                          // event sender_detached
+        interface_state,  // interface, up, gone, mtu
         stop,
     };
     Kind kind{};
@@ -110,14 +118,17 @@ struct Command {
 
 struct WorkerEvent {
     enum class Kind : std::uint32_t {
-        session_opened,   // receive, id, tsi, source, group, ports, interface: first ODATA was accepted
-        session_ended,    // id, state, cause; the region stays readable until close_receive
-        receive_closed,   // receive: let go
-        spare_returned,   // receive: let go unused (also a session that only ever brought garbage)
-        spares_low,       // value = how many are left
-        source_ended,     // id, cause: reset or finished; the session still stands until source_done
-        source_done,      // source: let go
-        listen_removed, reader_detached, sender_detached,
+        session_opened,  // receive, id, tsi, source, group, ports, interface: first ODATA was
+                         // accepted
+        session_ended,   // id, state, cause; the region stays readable until close_receive
+        receive_closed,  // receive: let go
+        spare_returned,  // receive: let go unused (also a session that only ever brought garbage)
+        spares_low,      // value = how many are left
+        source_ended,    // id, cause: reset or finished; the session still stands until source_done
+        source_done,     // source: let go
+        listen_removed,
+        reader_detached,
+        sender_detached,
         stopped,
     };
     Kind kind{};
@@ -137,13 +148,17 @@ struct WorkerEvent {
 };
 
 // One list makes the counters, their names in `status` and their place. Domain, subject, action.
-#define FANFARE_WORKER_COUNTERS(X)                                                                          \
-    X(turns_idle) X(turns_busy) X(frames_received) X(frames_sent) X(bytes_received) X(bytes_sent)           \
-    X(frames_lost_on_purpose) X(frames_not_for_us) X(frames_malformed) X(frames_no_room) X(transmit_full)   \
-    X(arp_requests_sent) X(arp_replies_sent) X(arp_unresolved_dropped) X(echo_replies_sent)                 \
-    X(igmp_reports_sent) X(igmp_queries_received) X(handover_sent) X(handover_full) X(loopback_copies)      \
-    X(spares_exhausted) X(sessions_opened) X(sessions_ended) X(naks_for_no_source) X(wakeups)               \
-    X(tail_invalid) X(records_invalid) X(ip_options) X(ip_fragments) X(ip_checksum_wrong)
+#define FANFARE_WORKER_COUNTERS(X)                                                              \
+    X(turns_idle)                                                                               \
+    X(turns_busy)                                                                               \
+    X(frames_received) X(frames_sent) X(bytes_received) X(bytes_sent) X(frames_lost_on_purpose) \
+        X(frames_not_for_us) X(frames_malformed) X(frames_no_room) X(transmit_full)             \
+            X(arp_requests_sent) X(arp_replies_sent) X(arp_unresolved_dropped)                  \
+                X(echo_replies_sent) X(igmp_reports_sent) X(igmp_queries_received)              \
+                    X(handover_sent) X(handover_full) X(loopback_copies) X(spares_exhausted)    \
+                        X(sessions_opened) X(sessions_ended) X(naks_for_no_source) X(wakeups)   \
+                            X(tail_invalid) X(records_invalid) X(ip_options) X(ip_fragments)    \
+                                X(ip_checksum_wrong)
 
 struct WorkerCounters {
 #define FANFARE_COUNTER_FIELD(name) ipc::Counter name;
@@ -157,12 +172,13 @@ struct WorkerCounters {
 struct WorkerLink {
     explicit WorkerLink(std::uint32_t index) : worker(index), commands(1024), events(4096) {}
     std::uint32_t worker;
-    ipc::SpscRing<Command> commands;    // control -> worker
-    ipc::SpscRing<WorkerEvent> events;  // worker -> control; when full the worker keeps the event and tries again
+    ipc::SpscRing<Command> commands;  // control -> worker
+    ipc::SpscRing<WorkerEvent>
+        events;  // worker -> control; when full the worker keeps the event and tries again
     WorkerCounters counters;
-    ipc::WorkerPage* page = nullptr;    // shared with clients; sleeping flag
-    int doorbell = -1;                  // eventfd that ends the worker's sleep
-    int control_bell = -1;              // eventfd that tells control of events; written only after events
+    ipc::WorkerPage* page = nullptr;  // shared with clients; sleeping flag
+    int doorbell = -1;                // eventfd that ends the worker's sleep
+    int control_bell = -1;  // eventfd that tells control of events; written only after events
 };
 
 // Which of `workers` owns a session: sources and receivers alike, so that NAKs and data find it.

@@ -16,23 +16,24 @@ struct InterfaceSpec {
     std::string name;
     Address address;
     std::uint8_t prefix = 24;
-    Address gateway;              // none: next hop learnt from the session's last SPM
-    std::uint16_t mtu = 0;        // 0: the port's
-    std::uint16_t vlan = 0;       // 0: untagged
+    Address gateway;         // none: next hop learnt from the session's last SPM
+    std::uint16_t mtu = 0;   // 0: the port's
+    std::uint16_t vlan = 0;  // 0: untagged
     std::uint8_t dscp = 0;
-    std::uint32_t owner = 0;      // the worker that runs ARP, IGMP and echo here and owns queue 0
+    std::uint32_t owner = 0;  // the worker that runs ARP, IGMP and echo here and owns queue 0
 };
 
 // Deterministic loss of received frames below the engine (--rx-loss PERCENT[,seed]).
 struct ReceiveLoss {
-    double percent = 0;           // 0..100
+    double percent = 0;  // 0..100
     std::uint64_t seed = 1;
 };
 
 // The only two ways out of a worker: a system call each in the daemon, a note in the simulator.
 struct WakeFunctions {
     void* context = nullptr;
-    // Readable: write one octet to the endpoint. Writable: drain the endpoint. Hang up: shut it down.
+    // Readable: write one octet to the endpoint. Writable: drain the endpoint. Hang up: shut it
+    // down.
     void (*readable)(void* context, int endpoint) = nullptr;
     void (*writable)(void* context, int endpoint) = nullptr;
     void (*hang_up)(void* context, int endpoint) = nullptr;

@@ -1,0 +1,78 @@
+#include "dataplane/receive_session.hpp"
+
+#include <atomic>
+
+#include "ipc/layout.hpp"
+
+namespace fanfare::dataplane {
+
+ReceiveSession::ReceiveSession(const ReceiveSpec& s, const checksum::Kernels& kernels)
+    : spec(s),
+      receiver(s.parameters,
+               {{s.index, s.index_entries}, {s.log, static_cast<std::size_t>(s.log_bytes)}},
+               kernels) {}
+
+void ReceiveSession::start(const engine::ReceiverIdentity& identity, std::uint32_t on,
+                           std::uint16_t udp, std::uint64_t seed, Nanos now) {
+    interface = on;
+    udp_port = udp;
+    has_hop = opened = ended = touched = in_burst = wake_wanted = false;
+    burst_bytes = 0;
+    lead_ = 0;
+    receiver.start(identity, seed, now);
+    ipc::set_identity(*spec.region, identity.tsi, identity.group, identity.ip_source,
+                      identity.destination_port);
+}
+
+void ReceiveSession::reserve() {
+    const engine::Reservation room = receiver.open_burst(burst_bytes);
+    // Partner: the reader's acquire fence before it loads these again (client/core/message_reader).
+    spec.region->reserved_log.store(room.log_position, std::memory_order_relaxed);
+    spec.region->reserved_ordinal.store(room.ordinal, std::memory_order_relaxed);
+}
+
+bool ReceiveSession::store_lead() {
+    const std::uint64_t next = receiver.next_ordinal();
+    if (next == lead_) return false;
+    if (lead_ == 0) {
+        spec.region->start_ordinal.store(receiver.start_ordinal(), std::memory_order_relaxed);
+    }
+    lead_ = next;
+    // Partner: the reader's acquire; entries and payload before it were written before.
+    spec.region->lead.store(next, std::memory_order_release);
+    return true;
+}
+
+bool ReceiveSession::store_end() {
+    if (ended || receiver.state() == SessionState::open) return false;
+    ended = true;
+    spec.region->cause.store(static_cast<std::uint32_t>(receiver.cause()),
+                             std::memory_order_relaxed);
+    // Partner: the reader's acquire of state, made before its last look at lead.
+    spec.region->state.store(static_cast<std::uint32_t>(receiver.state()),
+                             std::memory_order_release);
+    return true;
+}
+
+void ReceiveSession::take_snapshot() {
+    snapshot.write({receiver.statistics(), receiver.trail(), receiver.lead()});
+}
+
+ReceiveSession* make_receive_session(const ReceiveSpec& spec, const checksum::Kernels& kernels) {
+    return new ReceiveSession(spec, kernels);
+}
+void free_receive_session(ReceiveSession* session) {
+    delete session;
+}
+
+bool read_statistics(const ReceiveSession* session, engine::ReceiverStatistics& out, Sqn& trail,
+                     Sqn& lead) {
+    ReceiveSnapshot snapshot;
+    if (!session->snapshot.read(snapshot)) return false;
+    out = snapshot.statistics;
+    trail = snapshot.trail;
+    lead = snapshot.lead;
+    return true;
+}
+
+}  // namespace fanfare::dataplane

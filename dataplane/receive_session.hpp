@@ -1,0 +1,65 @@
+// One receiving session of a worker: the engine's receiver on one side, a region that local readers
+// follow on the other. Built and freed on the control thread; waits in a worker's pool of spares
+// until a source is heard.
+#pragma once
+
+#include <cstdint>
+
+#include "dataplane/commands.hpp"
+#include "dataplane/port.hpp"
+#include "dataplane/reader_list.hpp"
+#include "dataplane/snapshot.hpp"
+#include "engine/core/receiver.hpp"
+
+namespace fanfare::dataplane {
+
+struct ReceiveSnapshot {
+    engine::ReceiverStatistics statistics;
+    Sqn trail = 0, lead = 0;
+};
+
+struct ReceiveSession {
+    ReceiveSession(const ReceiveSpec& spec, const checksum::Kernels& kernels);
+
+    // Gives the session to a source that was heard, and writes who it is into the region.
+    void start(const engine::ReceiverIdentity& identity, std::uint32_t interface,
+               std::uint16_t udp_port, std::uint64_t seed, Nanos now);
+    // Announces how far the coming burst may overwrite. The caller makes one release fence for all
+    // sessions of the burst before it hands in the first packet.
+    void reserve();
+    // Whether there is something for a reader: an ODATA was accepted (wsrm.md 4.4), or the only
+    // ones were lost and their repairs are here: a source that was heard from its start has lost
+    // nothing then.
+    bool has_data() const {
+        return receiver.saw_data() || receiver.next_ordinal() > receiver.start_ordinal();
+    }
+    // Publishes what is contiguous now; true when readers may want to wake.
+    bool store_lead();
+    // Publishes the end, once; false when nothing has ended or it stands there already. To be
+    // called after store_lead, so that an end is seen only behind all data.
+    bool store_end();
+    void take_snapshot();
+
+    ReceiveSpec spec;
+    engine::Receiver receiver;
+    Snapshot<ReceiveSnapshot> snapshot;
+
+    // The worker's own.
+    std::uint32_t slot = 0;       // its timer
+    std::uint32_t interface = 0;  // where its first packet came in; copies elsewhere are ignored
+    std::uint16_t udp_port = 0;
+    bool has_hop = false;         // nexthop_learnt is known
+    MacAddress hop;               // Ethernet source of the last SPM
+    bool opened = false;          // session_opened was told
+    bool ended = false;           // end is published
+    bool touched = false;         // stands in this turn's list
+    bool in_burst = false;        // stands in this burst's list
+    std::size_t burst_bytes = 0;  // payload that this burst brings at most
+    bool wake_wanted = false;
+    std::uint32_t readers = ReaderPool::kNone;
+
+  private:
+    std::uint64_t lead_ = 0;
+};
+
+}  // namespace fanfare::dataplane

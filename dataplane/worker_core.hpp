@@ -1,0 +1,227 @@
+// What a worker does, apart from touching its ports: commands, sessions, routing of packets between
+// them and frame queues, timers, events (DESIGN section 5). Worker<P> (dataplane/worker.hpp) adds
+// the ports.
+//
+// One thread uses an object. Nothing is allocated after construction, nothing is logged, and the
+// only calls out are WakeFunctions.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "dataplane/event_queue.hpp"
+#include "dataplane/finished_sessions.hpp"
+#include "dataplane/frame_queue.hpp"
+#include "dataplane/handover.hpp"
+#include "dataplane/listen_table.hpp"
+#include "dataplane/net/arp_table.hpp"
+#include "dataplane/net/datagram.hpp"
+#include "dataplane/net/framing.hpp"
+#include "dataplane/net/igmp_host.hpp"
+#include "dataplane/reader_list.hpp"
+#include "dataplane/receive_loss.hpp"
+#include "dataplane/receive_session.hpp"
+#include "dataplane/session_table.hpp"
+#include "dataplane/source_session.hpp"
+#include "dataplane/worker_config.hpp"
+#include "engine/core/random.hpp"
+#include "engine/core/timing_wheel.hpp"
+#include "engine/wire/packet.hpp"
+
+namespace fanfare::dataplane {
+
+class WorkerCore {
+  public:
+    // Frames taken from a port, or handed to sessions, at once: big enough to spread a fence and a
+    // wake-up, small enough that decoded packets stay in the first-level cache.
+    static constexpr std::size_t kBurst = 32;
+    // Empty frames kept ready for engines on each way out: a few bursts, so that one turn of
+    // several sources and a burst of repairs fit.
+    static constexpr std::size_t kLent = 256;
+
+    // facts[i] is empty where this worker has no queue on interface i. All arguments but `facts`
+    // outlive it.
+    WorkerCore(const WorkerConfig& config, WorkerLink& link,
+               std::span<const std::optional<PortFacts>> facts, HandoverMesh* mesh);
+    WorkerCore(const WorkerCore&) = delete;
+    WorkerCore& operator=(const WorkerCore&) = delete;
+
+    // A way out: the queue of a port, or the ring to the worker that has one.
+    struct Outlet {
+        explicit Outlet(std::size_t capacity) : queue(capacity) {}
+        FrameQueue queue;
+        FrameRing* ring = nullptr;    // null: a port's
+        std::uint32_t interface = 0;  // of the port
+        std::uint32_t peer = 0;       // the worker behind the ring
+    };
+
+    // The parts of one turn, in order. Each returns how much it did.
+    void begin(Nanos now);
+    std::size_t run_commands(Nanos now);
+    std::size_t on_frames(std::uint32_t interface, std::span<const RxFrame> frames, Nanos now);
+    std::size_t take_handover(Nanos now);
+    std::size_t publish(Nanos now);
+    std::size_t tick(Nanos now);
+    void loop_back(Nanos now);
+    void settle(Nanos now);
+
+    // For the part that has the ports.
+    std::span<const std::unique_ptr<Outlet>> outlets() const { return outlets_; }
+    bool has_port(std::uint32_t interface) const {
+        return interfaces_[interface]->has_port && !interfaces_[interface]->gone;
+    }
+    bool is_up(std::uint32_t interface) const { return interfaces_[interface]->up; }
+    bool owns(std::uint32_t interface) const { return interfaces_[interface]->owned; }
+    bool wants_facts(std::uint32_t interface) const { return interfaces_[interface]->facts_wanted; }
+    void set_facts(std::uint32_t interface, const PortFacts& facts);
+    // True once after the groups of an owned interface changed; `macs` is then the whole filter.
+    bool take_filter(std::uint32_t interface, std::vector<MacAddress>& macs);
+    void send_outbound_ring(Outlet& outlet);
+    WorkerCounters& counters() { return link_.counters; }
+
+    Nanos next_deadline(Nanos now) const;
+    bool stopped() const { return stopped_; }
+
+  private:
+    struct Interface {
+        Interface(const InterfaceSpec& spec, std::uint64_t seed);
+        InterfaceSpec spec;
+        net::LinkIdentity link;
+        bool has_port = false, owned = false;
+        bool up = true, gone = false;
+        bool kernel_answers = false;
+        bool facts_wanted = false;
+        bool filter_changed = false;
+        std::uint16_t mtu = 1500;
+        Outlet* outlet = nullptr;  // null: nobody has a queue there
+        net::ArpTable arp;
+        net::IgmpHost igmp;
+        UdpPorts udp_ports;
+    };
+    // A PGM packet on its way to a session.
+    struct Incoming {
+        wire::Packet packet;
+        std::span<const std::byte> tpdu;
+        Address from, to;
+        std::uint32_t interface = 0;
+        std::uint16_t udp_port = 0;
+        const MacAddress* mac = nullptr;  // Ethernet source, of frames from the wire
+        ReceiveSession* receiver = nullptr;
+        SourceSession* source = nullptr;
+    };
+    struct Membership {
+        std::uint32_t interface;
+        Address group;
+        bool join;
+    };
+
+    // worker_commands.cpp
+    void run(const Command& command, Nanos now);
+    void open_source(SourceSession* session, Nanos now);
+    void add_listen(const ListenSpec& listen, Nanos now);
+    void remove_listen(std::uint64_t listen_id, Nanos now);
+    void add_spare(ReceiveSession* session);
+    void reclaim_spares();
+    void close_receive(std::uint64_t id, ReceiveSession* session, Nanos now);
+    void attach_reader(const Command& command);
+    void detach_reader(const Command& command);
+    void detach_sender(const Command& command);
+    void interface_state(const Command& command, Nanos now);
+    void stop(Nanos now);
+    SourceSession* source_by_id(std::uint64_t id) const;
+    ReceiveSession* receiver_by_id(std::uint64_t id) const;
+    void member(std::uint32_t interface, Address group, bool join, Nanos now);
+    bool tell_owner(const Membership& membership);
+
+    // worker_receive.cpp
+    void on_frame(std::uint32_t interface, std::span<const std::byte> frame, bool handed_over,
+                  Nanos now);
+    void on_arp(Interface& on, const net::Datagram& datagram, Nanos now);
+    void on_icmp(Interface& on, const net::Datagram& datagram);
+    void on_igmp(Interface& on, const net::Datagram& datagram, Nanos now);
+    void on_pgm(std::uint32_t interface, std::span<const std::byte> frame,
+                const net::Datagram& datagram, bool handed_over, Nanos now);
+    bool find_sessions(Incoming& packet, Nanos now);
+    ReceiveSession* open_receiver(const Incoming& packet, Nanos now);
+    void deliver(Nanos now);
+    void deliver_to_receiver(Incoming& packet, Nanos now);
+    void deliver_to_source(Incoming& packet, Nanos now);
+    bool hand_over(std::uint32_t to, FrameRing::Kind kind, std::uint32_t interface,
+                   std::span<const std::byte> octets, Address next_hop = {});
+
+    // worker_output.cpp
+    std::span<engine::TxFrame> room(std::uint32_t interface);
+    void commit_source(SourceSession& session, engine::Output& out);
+    void commit_receiver(ReceiveSession& session, engine::Output& out, Nanos now);
+    void route(Interface& on, std::uint32_t interface, std::size_t place, const MacAddress* learnt,
+               Nanos now);
+    bool send_link_local(Interface& on, std::size_t length, std::uint16_t type,
+                         const MacAddress& to, const net::Ipv4Header* ip);
+    void relay(const FrameRing::Slot& slot, Nanos now);
+    void serve_arp(Interface& on, Nanos now);
+    void serve_igmp(Interface& on, Nanos now);
+    void discard_output(Interface& on);
+
+    // worker_sessions.cpp
+    void touch(ReceiveSession& session);
+    void touch(SourceSession& session);
+    void settle_receiver(ReceiveSession& session, Nanos now);
+    void settle_source(SourceSession& session, Nanos now);
+    void settle_fault(SourceSession& session);
+    void on_events(SourceSession& session, engine::Output& out);
+    void on_events(ReceiveSession& session, engine::Output& out);
+    void end_source(SourceSession& session, SessionState state, ResetCause cause);
+    void drop_source(SourceSession& session);
+    void let_go(ReceiveSession& session, WorkerEvent::Kind kind, Nanos now);
+    void wake(Nanos now);
+    bool wake_receiver(ReceiveSession& session, Nanos now);
+    bool wake_source(SourceSession& session, Nanos now);
+    void want_wake(ReceiveSession& session);
+    void want_wake(SourceSession& session);
+    void snapshots(Nanos now);
+    void ring_peers();
+
+    WorkerConfig config_;
+    WorkerLink& link_;
+    HandoverMesh* mesh_;
+    const checksum::Kernels& kernels_;
+    engine::Random random_;
+    EventQueue events_;
+    ReceiveLossGate loss_;
+
+    std::vector<std::unique_ptr<Interface>> interfaces_;
+    std::vector<std::unique_ptr<Outlet>> outlets_;
+
+    SessionTable<ReceiveSession> receivers_;
+    SessionTable<SourceSession> sources_;
+    std::vector<ReceiveSession*> spares_;
+    std::vector<ReceiveSession*> receiver_slots_;  // by timer slot; null: free
+    std::vector<SourceSession*> source_slots_;
+    std::vector<std::uint32_t> free_receiver_slots_, free_source_slots_;
+    std::vector<SourceSession*> turn_;  // sources in the order of their turns
+    std::size_t turn_first_ = 0;
+    FinishedSessions finished_;
+    ListenTable listens_;
+    ReaderPool readers_;
+    engine::TimingWheel wheel_;  // receivers' slots first, then sources'
+
+    std::array<Incoming, kBurst> batch_;
+    std::size_t batch_count_ = 0;
+    std::vector<ReceiveSession*> burst_;  // receivers of the batch
+    std::vector<ReceiveSession*> touched_receivers_, wake_receivers_;
+    std::vector<SourceSession*> touched_sources_, wake_sources_;
+    std::vector<Membership> memberships_owed_;   // the owner's ring was full
+    std::array<bool, kMaxWorkers> peers_fed_{};  // workers that got something this turn
+    Nanos wake_at_ = kNever;                     // when a wake-up that was too early may go
+    Nanos snapshot_at_ = 0;
+    std::size_t snapshot_next_ = 0;
+    bool begun_ = false;
+    bool stopped_ = false;
+};
+
+}  // namespace fanfare::dataplane

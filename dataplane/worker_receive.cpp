@@ -1,0 +1,351 @@
+// Frames on their way in: from the wire, from other workers, and from this worker's own sources to
+// local receivers. Sessions get them in bursts.
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "dataplane/net/multicast_mac.hpp"
+#include "dataplane/worker_core.hpp"
+
+namespace fanfare::dataplane {
+
+std::size_t WorkerCore::on_frames(std::uint32_t interface, std::span<const RxFrame> frames,
+                                  Nanos now) {
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        // Two cache lines hold every header; the frame after next, so that it is there in time.
+        if (i + 2 < frames.size()) {
+            __builtin_prefetch(frames[i + 2].data);
+            __builtin_prefetch(frames[i + 2].data + 64);
+        }
+        const RxFrame& frame = frames[i];
+        counters().frames_received.add();
+        counters().bytes_received.add(frame.length);
+        if (loss_.lose()) {
+            counters().frames_lost_on_purpose.add();
+            continue;
+        }
+        on_frame(interface, {frame.data, frame.length}, false, now);
+    }
+    deliver(now);
+    return frames.size();
+}
+
+std::size_t WorkerCore::take_handover(Nanos now) {
+    if (mesh_ == nullptr) return 0;
+    std::size_t work = 0;
+    for (std::uint32_t from = 0; from < mesh_->workers(); ++from) {
+        if (from == config_.index) continue;
+        FrameRing& inbound = mesh_->inbound(from, config_.index);
+        std::size_t count = 0;
+        const FrameRing::Slot* slot = nullptr;
+        for (; count < 2 * kBurst && (slot = inbound.front(count)) != nullptr; ++count) {
+            if (slot->interface >= interfaces_.size()) continue;
+            switch (slot->kind) {
+                case FrameRing::Kind::received_frame:
+                    on_frame(slot->interface, {slot->data, slot->length}, true, now);
+                    break;
+                case FrameRing::Kind::datagram:
+                    relay(*slot, now);
+                    break;
+                case FrameRing::Kind::join:
+                case FrameRing::Kind::leave:
+                    member(slot->interface, slot->next_hop, slot->kind == FrameRing::Kind::join,
+                           now);
+                    break;
+                case FrameRing::Kind::nothing:
+                    break;
+            }
+        }
+        // Packets of the batch stand in the slots until they were delivered.
+        deliver(now);
+        if (count > 0) inbound.pop(count);
+        work += count;
+
+        FrameRing& outbound = mesh_->outbound(from, config_.index);
+        for (count = 0; count < kLent && (slot = outbound.front(count)) != nullptr; ++count) {
+            if (slot->kind != FrameRing::Kind::datagram) continue;
+            if (slot->interface >= interfaces_.size()) continue;
+            // What does not fit now stays in the ring: the other side's engines then wait as for a
+            // full port.
+            const Interface& on = *interfaces_[slot->interface];
+            if (on.has_port && on.up && on.outlet->queue.room_count() == 0) break;
+            relay(*slot, now);
+        }
+        if (count > 0) outbound.pop(count);
+        work += count;
+    }
+    return work;
+}
+
+void WorkerCore::on_frame(std::uint32_t interface, std::span<const std::byte> frame,
+                          bool handed_over, Nanos now) {
+    Interface& on = *interfaces_[interface];
+    net::Datagram datagram;
+    const net::FrameClass what = net::parse_frame(frame, on.spec.vlan, datagram);
+    // Our own frames come back from some devices.
+    if (what != net::FrameClass::malformed && datagram.ethernet.source == on.link.mac &&
+        !handed_over) {
+        counters().frames_not_for_us.add();
+        return;
+    }
+    const bool link_local = on.owned && on.has_port && !on.gone && !handed_over;
+    switch (what) {
+        case net::FrameClass::pgm:
+            if (datagram.ip.other_options) counters().ip_options.add();
+            on_pgm(interface, frame, datagram, handed_over, now);
+            return;
+        case net::FrameClass::arp:
+            if (link_local) on_arp(on, datagram, now);
+            return;
+        case net::FrameClass::icmp:
+            if (link_local) on_icmp(on, datagram);
+            return;
+        case net::FrameClass::igmp:
+            if (link_local) on_igmp(on, datagram, now);
+            return;
+        case net::FrameClass::other:
+        case net::FrameClass::other_vlan:
+            counters().frames_not_for_us.add();
+            return;
+        case net::FrameClass::fragment:
+            counters().ip_fragments.add();
+            return;
+        case net::FrameClass::malformed:
+            counters().frames_malformed.add();
+            return;
+        case net::FrameClass::checksum_wrong:
+            counters().ip_checksum_wrong.add();
+            return;
+    }
+}
+
+void WorkerCore::on_pgm(std::uint32_t interface, std::span<const std::byte> frame,
+                        const net::Datagram& datagram, bool handed_over, Nanos now) {
+    Interface& on = *interfaces_[interface];
+    const bool to_us = datagram.ip.destination == on.spec.address;
+    const bool known_port = datagram.udp_port == 0 || on.udp_ports.contains(datagram.udp_port);
+    // With several workers a port that carries PGM may be known only to the session's owner.
+    const bool candidate = (to_us || datagram.ip.destination.is_multicast()) && on.up &&
+                           !datagram.ip.source.is_none() && !datagram.ip.source.is_multicast() &&
+                           (known_port || (config_.workers > 1 && !handed_over));
+    if (!candidate) {
+        counters().frames_not_for_us.add();
+        return;
+    }
+    if (batch_count_ == batch_.size()) deliver(now);
+    Incoming& packet = batch_[batch_count_];
+    packet.tpdu = datagram.payload;
+    const wire::DecodeError error = wire::decode(datagram.payload, packet.packet);
+    if (error != wire::DecodeError::none) {
+        if (known_port) {
+            counters().decode_errors[static_cast<std::size_t>(error)].add();
+        } else {
+            counters().frames_not_for_us.add();
+        }
+        return;
+    }
+    const std::uint32_t owner = owner_of(packet.packet.tsi(), config_.workers);
+    if (owner != config_.index) {
+        if (!handed_over) {
+            hand_over(owner, FrameRing::Kind::received_frame, interface, frame);
+        }
+        return;
+    }
+    packet.from = datagram.ip.source;
+    packet.to = datagram.ip.destination;
+    packet.interface = interface;
+    packet.udp_port = datagram.udp_port;
+    // Both stand in the frame, which outlives the batch.
+    static_assert(sizeof(MacAddress) == 6 && alignof(MacAddress) == 1);
+    packet.mac = reinterpret_cast<const MacAddress*>(frame.data() + 6);
+    if (find_sessions(packet, now)) ++batch_count_;
+}
+
+// Whom a packet concerns; false when nobody.
+bool WorkerCore::find_sessions(Incoming& packet, Nanos now) {
+    const Tsi tsi = packet.packet.tsi();
+    const bool multicast = packet.to.is_multicast();
+    packet.receiver = nullptr;
+    packet.source = nullptr;
+    if (packet.packet.towards_source()) {
+        SourceSession* const source = sources_.find(tsi);
+        if (source != nullptr && source->spec.interface == packet.interface &&
+            (!multicast || source->spec.identity.group == packet.to)) {
+            packet.source = source;
+        }
+        if (!multicast && packet.source == nullptr) {
+            counters().naks_for_no_source.add();
+            return false;
+        }
+    }
+    if (multicast) {
+        ReceiveSession* receiver = receivers_.find(tsi);
+        if (receiver == nullptr && !packet.packet.towards_source()) {
+            receiver = open_receiver(packet, now);
+        }
+        // The same session on another interface, group or port is not this one.
+        if (receiver != nullptr && receiver->interface == packet.interface &&
+            receiver->udp_port == packet.udp_port &&
+            receiver->receiver.identity().group == packet.to) {
+            packet.receiver = receiver;
+        }
+    }
+    if (packet.receiver == nullptr && packet.source == nullptr) {
+        counters().frames_not_for_us.add();
+        return false;
+    }
+    return true;
+}
+
+// A session for a source nobody knew, from the spares; nullptr when it is not wanted or none is
+// left.
+ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
+    if (packet.packet.type != wire::Type::spm && packet.packet.type != wire::Type::odata) {
+        return nullptr;
+    }
+    const std::uint16_t port = packet.packet.destination_port;
+    if (!listens_.wants(packet.interface, packet.to, port, packet.udp_port, packet.from)) {
+        return nullptr;
+    }
+    const Tsi tsi = packet.packet.tsi();
+    if (finished_.heard(tsi, now)) return nullptr;
+    // A damaged TSI must not cost a session.
+    if (packet.packet.checksum != 0 &&
+        !checksum::intact(kernels_.sum(packet.tpdu.data(), packet.tpdu.size()))) {
+        counters().verdicts[static_cast<std::size_t>(engine::Verdict::checksum_wrong)].add();
+        return nullptr;
+    }
+    if (spares_.empty() || free_receiver_slots_.empty()) {
+        counters().spares_exhausted.add();
+        return nullptr;
+    }
+    ReceiveSession* const session = spares_.back();
+    spares_.pop_back();
+    session->slot = free_receiver_slots_.back();
+    free_receiver_slots_.pop_back();
+    receiver_slots_[session->slot] = session;
+    session->start({tsi, port, packet.to, packet.from}, packet.interface, packet.udp_port,
+                   random_.next(), now);
+    receivers_.insert(tsi, session);
+    member(packet.interface, packet.to, true, now);
+    interfaces_[packet.interface]->udp_ports.add(packet.udp_port);
+    touch(*session);
+
+    WorkerEvent event;
+    event.kind = WorkerEvent::Kind::spares_low;
+    event.value = spares_.size();
+    events_.push(event);
+    return session;
+}
+
+// Hands the batch to its sessions.
+void WorkerCore::deliver(Nanos now) {
+    if (batch_count_ == 0) return;
+    burst_.clear();
+    for (std::size_t i = 0; i < batch_count_; ++i) {
+        ReceiveSession* const session = batch_[i].receiver;
+        if (session == nullptr) continue;
+        if (!session->in_burst) {
+            session->in_burst = true;
+            session->burst_bytes = 0;
+            burst_.push_back(session);
+        }
+        session->burst_bytes += batch_[i].packet.payload.size();
+    }
+    for (ReceiveSession* session : burst_) session->reserve();
+    // Between the reservations and the first octet that they allow to be overwritten; partner: the
+    // reader's acquire fence before it loads them again.
+    std::atomic_thread_fence(std::memory_order_release);
+    for (std::size_t i = 0; i < batch_count_; ++i) {
+        if (batch_[i].receiver != nullptr) deliver_to_receiver(batch_[i], now);
+        if (batch_[i].source != nullptr) deliver_to_source(batch_[i], now);
+    }
+    for (ReceiveSession* session : burst_) {
+        session->in_burst = false;
+        if (session->store_lead()) want_wake(*session);
+        touch(*session);
+    }
+    batch_count_ = 0;
+}
+
+void WorkerCore::deliver_to_receiver(Incoming& packet, Nanos now) {
+    ReceiveSession& session = *packet.receiver;
+    engine::Output out(room(session.interface));
+    const engine::Verdict verdict =
+        session.receiver.on_packet(packet.packet, packet.tpdu, packet.from, now, out);
+    counters().verdicts[static_cast<std::size_t>(verdict)].add();
+    if (packet.packet.type == wire::Type::spm && verdict == engine::Verdict::accepted &&
+        packet.mac != nullptr && !net::is_group_mac(*packet.mac)) {
+        session.hop = *packet.mac;
+        session.has_hop = true;
+    }
+    if (!out.frames().empty() || !out.events().empty()) commit_receiver(session, out, now);
+}
+
+void WorkerCore::deliver_to_source(Incoming& packet, Nanos now) {
+    SourceSession& session = *packet.source;
+    engine::Output out(room(session.spec.interface));
+    session.source.on_packet(packet.packet, packet.tpdu, packet.from, now, out);
+    session.check_memory(now);
+    touch(session);
+    commit_source(session, out);
+}
+
+// What local sources send also reaches local receivers, and what local receivers ask reaches local
+// sources, as copies straight out of the frames that wait to leave.
+void WorkerCore::loop_back(Nanos now) {
+    for (auto& outlet : outlets_) {
+        FrameQueue& queue = outlet->queue;
+        // An answer joins the queue behind; one turn looks at no more than a queue's worth.
+        std::size_t budget = queue.capacity();
+        while (queue.looped() < queue.ready() && budget > 0) {
+            std::size_t i = queue.looped();
+            for (; i < queue.ready() && budget > 0 && batch_count_ < batch_.size(); ++i, --budget) {
+                const FrameNote& note = queue.note(i);
+                if (!note.loop) continue;
+                const engine::TxFrame& frame = queue.frame(i);
+                Incoming& packet = batch_[batch_count_];
+                packet.tpdu = {frame.data, frame.length};
+                if (wire::decode(packet.tpdu, packet.packet) != wire::DecodeError::none) continue;
+                packet.from = interfaces_[note.interface]->spec.address;
+                packet.to = frame.destination;
+                packet.interface = note.interface;
+                packet.udp_port = note.udp_port;
+                packet.mac = nullptr;
+                if (!find_sessions(packet, now)) continue;
+                counters().loopback_copies.add();
+                ++batch_count_;
+            }
+            deliver(now);
+            queue.set_looped(i);
+        }
+    }
+}
+
+// Copies octets to another worker. False, and counted, when its ring is full.
+bool WorkerCore::hand_over(std::uint32_t to, FrameRing::Kind kind, std::uint32_t interface,
+                           std::span<const std::byte> octets, Address next_hop) {
+    FrameRing::Slot* slot = nullptr;
+    FrameRing* ring = nullptr;
+    if (mesh_ != nullptr && to < mesh_->workers() && to != config_.index) {
+        ring = &mesh_->inbound(config_.index, to);
+        slot = ring->claim(0);
+    }
+    if (slot == nullptr || octets.size() > slot->room_bytes) {
+        counters().handover_full.add();
+        return false;
+    }
+    slot->kind = kind;
+    slot->interface = interface;
+    slot->next_hop = next_hop;
+    slot->mac_known = false;
+    slot->data = slot->room;
+    slot->length = static_cast<std::uint32_t>(octets.size());
+    if (!octets.empty()) std::memcpy(slot->room, octets.data(), octets.size());
+    ring->publish(1);
+    counters().handover_sent.add();
+    peers_fed_[to] = true;
+    return true;
+}
+
+}  // namespace fanfare::dataplane

@@ -1,0 +1,165 @@
+// Ports in memory for tests: several SimPorts on one SimWire, no time, no threads. What a port
+// transmits stands at once in the queue of every other port whose filter lets it in; a hook sees
+// each frame first and may drop it. Everything is counted so that a test can tell a leak.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "dataplane/port.hpp"
+#include "engine/core/output.hpp"
+
+namespace fanfare::sim {
+
+class SimWire;
+
+class SimPort {
+  public:
+    static constexpr std::size_t kPool = 1024;  // frames that can be lent at a time
+    static constexpr std::size_t kQueue =
+        4096;  // frames that can wait to be received; more are dropped
+
+    SimPort(SimWire& wire, const dataplane::MacAddress& mac, std::uint16_t mtu = 1500);
+
+    std::size_t receive(std::span<dataplane::RxFrame> rx) {
+        std::size_t count = 0;
+        while (count < rx.size() && arrived_count_ > 0) {
+            const std::uint32_t place = arrived_[arrived_first_];
+            arrived_first_ = (arrived_first_ + 1) % kQueue;
+            --arrived_count_;
+            rx[count++] = {rx_room_.data() + place * stride_, rx_length_[place],
+                           reinterpret_cast<void*>(static_cast<std::uintptr_t>(place) + 1)};
+            ++rx_lent_;
+        }
+        return count;
+    }
+    void release(std::span<dataplane::RxFrame> rx) {
+        for (auto& frame : rx) {
+            rx_free_.push_back(
+                static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(frame.handle) - 1));
+            --rx_lent_;
+        }
+    }
+    std::size_t allocate(std::span<engine::TxFrame> tx) {
+        std::size_t count = 0;
+        while (count < tx.size() && !tx_free_.empty()) {
+            std::byte* const room = tx_free_.back();
+            tx_free_.pop_back();
+            tx[count] = engine::TxFrame{};
+            tx[count].data = room + engine::kFrameHeadroom;
+            tx[count].capacity = mtu_;
+            tx[count++].handle = room;
+        }
+        return count;
+    }
+    std::size_t transmit(std::span<engine::TxFrame> tx);
+    void give_back(std::span<engine::TxFrame> tx) {
+        for (auto& frame : tx) tx_free_.push_back(static_cast<std::byte*>(frame.handle));
+    }
+    bool set_multicast_filter(std::span<const dataplane::MacAddress> groups) {
+        filter_.assign(groups.begin(), groups.end());
+        ++filter_calls_;
+        return true;
+    }
+    dataplane::PortFacts facts() const { return {mac_, mtu_, true, kernel_answers}; }
+    std::uint64_t system_calls() const { return 0; }
+
+    // A frame arrives here, whatever the filter says; false when the queue is full.
+    bool inject(std::span<const std::byte> frame);
+    bool lets_in(const dataplane::MacAddress& to) const {
+        if (promiscuous || to == mac_) return true;
+        const bool all =
+            std::all_of(to.octets.begin(), to.octets.end(), [](auto o) { return o == 0xFF; });
+        return all || std::find(filter_.begin(), filter_.end(), to) != filter_.end();
+    }
+
+    const dataplane::MacAddress& mac() const { return mac_; }
+    const std::vector<dataplane::MacAddress>& filter() const { return filter_; }
+    std::size_t filter_calls() const { return filter_calls_; }
+    // Frames that are not back in the port: 0 when nothing leaks.
+    std::size_t lent() const { return kPool - tx_free_.size() + rx_lent_; }
+
+    bool promiscuous = false;
+    bool kernel_answers = false;
+    std::size_t takes_at_most = kPool;  // of one transmit(): a port that is slow
+
+  private:
+    SimWire& wire_;
+    dataplane::MacAddress mac_;
+    std::uint16_t mtu_;
+    std::size_t stride_;
+    std::vector<std::byte> tx_room_, rx_room_;
+    std::vector<std::byte*> tx_free_;
+    std::vector<std::uint32_t> rx_free_, rx_length_, arrived_;
+    std::size_t arrived_first_ = 0, arrived_count_ = 0, rx_lent_ = 0;
+    std::vector<dataplane::MacAddress> filter_;
+    std::size_t filter_calls_ = 0;
+};
+static_assert(dataplane::PacketPort<SimPort>);
+
+class SimWire {
+  public:
+    // Sees each frame once, as `from` sends it; false drops it.
+    using Hook = std::function<bool(std::span<const std::byte> frame, const SimPort& from)>;
+    Hook hook;
+    std::uint64_t carried = 0, dropped = 0;
+
+    void attach(SimPort* port) { ports_.push_back(port); }
+    void carry(std::span<const std::byte> frame, SimPort* from) {
+        if (hook && !hook(frame, *from)) {
+            ++dropped;
+            return;
+        }
+        ++carried;
+        dataplane::MacAddress to;
+        std::memcpy(to.octets.data(), frame.data(), 6);
+        for (SimPort* port : ports_) {
+            if (port != from && port->lets_in(to) && !port->inject(frame)) ++dropped;
+        }
+    }
+
+  private:
+    std::vector<SimPort*> ports_;
+};
+
+inline SimPort::SimPort(SimWire& wire, const dataplane::MacAddress& mac, std::uint16_t mtu)
+    : wire_(wire),
+      mac_(mac),
+      mtu_(mtu),
+      stride_(std::size_t{engine::kFrameHeadroom} + mtu),
+      tx_room_(kPool * stride_),
+      rx_room_(kQueue * stride_),
+      rx_length_(kQueue),
+      arrived_(kQueue) {
+    for (std::size_t i = kPool; i-- > 0;) tx_free_.push_back(tx_room_.data() + i * stride_);
+    for (std::size_t i = kQueue; i-- > 0;) rx_free_.push_back(static_cast<std::uint32_t>(i));
+    filter_.reserve(1024);
+    wire.attach(this);
+}
+
+inline std::size_t SimPort::transmit(std::span<engine::TxFrame> tx) {
+    const std::size_t count = std::min(tx.size(), takes_at_most);
+    for (auto& frame : tx.first(count)) {
+        wire_.carry({frame.data - frame.prepended, std::size_t{frame.prepended} + frame.length},
+                    this);
+    }
+    give_back(tx.first(count));
+    return count;
+}
+
+inline bool SimPort::inject(std::span<const std::byte> frame) {
+    if (rx_free_.empty() || frame.size() > stride_) return false;
+    const std::uint32_t place = rx_free_.back();
+    rx_free_.pop_back();
+    std::memcpy(rx_room_.data() + place * stride_, frame.data(), frame.size());
+    rx_length_[place] = static_cast<std::uint32_t>(frame.size());
+    arrived_[(arrived_first_ + arrived_count_++) % kQueue] = place;
+    return true;
+}
+
+}  // namespace fanfare::sim
