@@ -44,9 +44,10 @@ bool NakScheduler::close(std::uint64_t ordinal, Nanos now) {
     wheel_.cancel(static_cast<std::uint32_t>(ordinal & mask_));
     if (slot.state == State::wait_data) {
         --waiting_data_;
-        // Only first attempts are measured: later ones can't tell which request was answered
-        // (Karn).
-        if (slot.data_retries == 0) repair_.sample(now - slot.since);
+        // After a retry the data may answer an earlier NCF than the one measured from (Karn): then
+        // only a wait that does not make the estimate shorter is believed.
+        const Nanos wait = now - slot.since;
+        if (slot.data_retries == 0 || wait >= repair_.mean()) repair_.sample(wait);
         pace_.repaired();
     } else {
         --waiting_ncf_;
@@ -76,7 +77,7 @@ void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {
         case State::wait_data:
             break;
     }
-    arm(ordinal, now + repair_.timeout(slot.data_retries));
+    arm(ordinal, now + repair_wait(slot.data_retries));
 }
 
 void NakScheduler::overheard(std::uint64_t ordinal, Nanos now) {
@@ -94,7 +95,7 @@ void NakScheduler::overheard(std::uint64_t ordinal, Nanos now) {
             arm(ordinal, now + confirmation_.timeout(slot.ncf_retries));
             break;
         case State::wait_data:
-            arm(ordinal, now + repair_.timeout(slot.data_retries));
+            arm(ordinal, now + repair_wait(slot.data_retries));
             break;
     }
 }
@@ -128,7 +129,7 @@ NakScheduler::Due NakScheduler::run(Nanos now, std::uint64_t base, Random& rando
                 if (++slot.ncf_retries > parameters_.ncf_retries) result.lost = ordinal;
                 break;
             case State::wait_data:
-                pace_.late(now, repair_.timeout(slot.data_retries));
+                pace_.late(now, repair_wait(slot.data_retries));
                 if (++slot.data_retries > parameters_.data_retries) result.lost = ordinal;
                 --waiting_data_;
                 ++waiting_ncf_;

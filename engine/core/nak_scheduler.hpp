@@ -3,6 +3,7 @@
 // ordinal.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -71,6 +72,13 @@ class NakScheduler {
     const Slot& at(std::uint64_t ordinal) const { return slots_[ordinal & mask_]; }
     void arm(std::uint64_t ordinal, Nanos deadline) {
         wheel_.set(static_cast<std::uint32_t>(ordinal & mask_), deadline);
+    }
+    // Wait for RDATA after an NCF. Before any was measured the NCFs tell how far away the source
+    // is; four times that leaves it time to send what stands before the repair.
+    Nanos repair_wait(std::uint32_t retry) const {
+        const Nanos wait = repair_.timeout(retry);
+        if (repair_.measured() || !repair_.adapts() || !confirmation_.measured()) return wait;
+        return std::min(wait, 4 * confirmation_.timeout(retry));
     }
     void count_loss(Slot& slot) {
         losses_ += slot.counted ? 0 : 1;

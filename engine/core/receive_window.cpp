@@ -47,7 +47,10 @@ Reservation ReceiveWindow::reserve(std::size_t payload_bytes) {
 std::uint64_t ReceiveWindow::floor() const {
     while (gaps_last_ - gaps_first_ > 1 && gaps_[(gaps_first_ + 1) % kGaps].ordinal <= next_)
         ++gaps_first_;
-    const std::uint64_t gap = gaps_first_ != gaps_last_ ? gaps_[gaps_first_ % kGaps].floor : 0;
+    // The first gap on record may lie ahead: the one at next() was then known before anything was
+    // held, and base_ alone bounds it.
+    const bool here = gaps_first_ != gaps_last_ && gaps_[gaps_first_ % kGaps].ordinal <= next_;
+    const std::uint64_t gap = here ? gaps_[gaps_first_ % kGaps].floor : 0;
     return std::max(gap, base_);
 }
 

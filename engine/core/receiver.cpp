@@ -59,6 +59,7 @@ struct Receiver::Parts {
     std::uint64_t source_trail = 0;  // ordinal; 0 until known
     std::uint64_t opened = 0;        // missing numbers before it have their NAK state
     std::uint32_t jumps = 0;
+    unsigned spmr_half = 0;  // of the pair of SPMRs, how many are out
     bool saw_data = false;
     bool beginning = false;  // nothing was sent before the start
     bool late_judged = false;
@@ -86,7 +87,7 @@ struct Receiver::Parts {
         spm_seen = false;
         spm_sqn = 0;
         source_trail = opened = 0;
-        jumps = 0;
+        jumps = spmr_half = 0;
         saw_data = beginning = late_judged = room_refused = stalled = false;
         now = time;
     }
@@ -401,16 +402,18 @@ Verdict Receiver::Parts::judge(const wire::Packet& packet, std::span<const std::
 
 bool Receiver::Parts::send_spmrs(Output& out) {
     if (spm_request.next_deadline() > now) return true;
-    if (out.room() < 2) {
-        stalled = true;
-        return false;
-    }
-    for (const bool multicast : {true, false}) {
+    // To the group first, then to the source (RFC 13.5); where frames are short, one a call.
+    for (; spmr_half < 2; ++spmr_half) {
         TxFrame* const frame = out.next();
-        if (!write_spmr(identity, parameters, multicast, kernels, *frame)) return false;
+        if (frame == nullptr ||
+            !write_spmr(identity, parameters, spmr_half == 0, kernels, *frame)) {
+            stalled = true;
+            return false;
+        }
         out.commit();
         ++statistics.spmr_sent;
     }
+    spmr_half = 0;
     spm_request.sent(now, random);
     return true;
 }

@@ -47,6 +47,8 @@ class RoundTrip {
         return base > (bounds_.ceiling >> doublings) ? bounds_.ceiling : base << doublings;
     }
     Nanos mean() const { return mean_; }  // -1 before the first sample
+    bool measured() const { return mean_ >= 0; }
+    bool adapts() const { return bounds_.adapt; }
 
   private:
     Bounds bounds_{};

@@ -164,6 +164,22 @@ TEST(ReceiveWindow, EveryMissingNumberKeepsItsRoomSoThatRepairsAlwaysFit) {
     }
 }
 
+TEST(ReceiveWindow, AGapFarAheadDoesNotUncoverDataHeldBeforeIt) {
+    Window w(256, 65536);
+    w.window.start(0);
+    const std::uint64_t first = w.window.next();
+    w.window.extend(first + 10);  // an SPM's lead
+    ASSERT_TRUE(w.put(first + 5, 1000, 5));
+    ASSERT_TRUE(w.put(first + 20, 1000, 20));
+    // In order now, until the log has gone round: number 5 must not be overwritten.
+    for (std::uint64_t o = first + 21; w.put(o, 1000, 9); ++o) {
+    }
+    const IndexEntry& entry = w.index[(first + 5) & 255];
+    for (std::uint32_t i = 0; i < 1000; ++i) {
+        ASSERT_EQ(static_cast<std::uint8_t>(w.log[entry.place + i]), 5);
+    }
+}
+
 TEST(ReceiveWindow, ManyGapsAreRememberedOrMergedWithoutHarm) {
     Window w(1u << 13, 1u << 20);
     w.window.start(0);
