@@ -77,6 +77,7 @@ class Port {
 
     // Frames lent and not yet sent or given back: 0 when nothing leaks.
     std::size_t outstanding() const { return outstanding_; }
+    std::size_t number() const { return number_; }
     void set_link(bool up) { link_up_ = up; }
 
   private:

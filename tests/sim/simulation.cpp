@@ -1,0 +1,153 @@
+#include "tests/sim/simulation.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace fanfare::sim {
+namespace {
+
+constexpr int kRoundsAtOneTime = 100'000;
+
+const Reception* reception_of(const Host& host, const Sender& sender) {
+    const Reception* latest = nullptr;
+    for (const auto& reception : host.receptions())
+        if (reception->sender == &sender && !reception->readers.empty()) latest = reception.get();
+    return latest;
+}
+
+bool listens(const ListenPlan& listener, const SenderPlan& sender) {
+    return listener.group == sender.group && listener.port == sender.port && listener.udp_port == sender.udp_port &&
+           listener.start_ns <= sender.start_ns;
+}
+
+class Judge {
+  public:
+    Judge(const Host& host, const Sender& sender, const Allowance& allowance, std::vector<std::string>& broken)
+        : host_(host), sender_(sender), allowance_(allowance), broken_(broken) {}
+
+    void reception() {
+        const Reception* session = reception_of(host_, sender_);
+        if (session == nullptr) {
+            if (sender_.plan().ending == Ending::finish && sender_.to_write() > 0 && !allowance_.loss)
+                say("the session was never heard");
+            return;
+        }
+        if (session->joined_late && !allowance_.loss) say("a listener that was there first was told it came late");
+        for (const auto& reader : session->readers) judge_reader(*reader, session->joined_late);
+    }
+
+  private:
+    void say(const std::string& text) {
+        broken_.push_back("host " + std::to_string(host_.number()) + ", session " + std::to_string(sender_.id()) +
+                          " of " + std::to_string(sender_.plan().group.v4 & 0xFF) + ": " + text);
+    }
+
+    void judge_reader(const Reader& reader, bool joined_late) {
+        if (!reader.wrong().empty()) return say(reader.wrong());
+        if (reader.check().next_index() > sender_.written() + 1) return say("read more than was written");
+        const bool whole = joined_late ? reader.check().next_index() == sender_.plan().content.messages
+                                       : reader.check().complete();
+        switch (reader.state()) {
+            case Reader::State::reading: return say("neither finished nor reset");
+            case Reader::State::finished:
+                if (sender_.plan().ending != Ending::finish) return say("finished, but its program died");
+                if (!whole)
+                    say("finished with " + std::to_string(reader.check().next_index()) + " of " +
+                        std::to_string(sender_.plan().content.messages) + " messages");
+                return;
+            case Reader::State::reset: return judge_reset(reader);
+        }
+    }
+
+    void judge_reset(const Reader& reader) {
+        switch (reader.cause()) {
+            case ResetCause::reader_overtaken:
+                if (!allowance_.overtaken) say("a reader that kept reading was overtaken");
+                return;
+            case ResetCause::unrecoverable_loss:
+            case ResetCause::buffer_exhausted:
+                if (!allowance_.loss) say("reset for loss although every window outlasted the faults");
+                return;
+            case ResetCause::sender_reset:
+                if (sender_.plan().ending == Ending::finish) say("reset by a sender that ended in good order");
+                return;
+            case ResetCause::sender_silent:
+                if (!allowance_.silence && !allowance_.loss) say("found silent although its end could be heard");
+                return;
+            default: say("reset with cause " + std::to_string(static_cast<int>(reader.cause())));
+        }
+    }
+
+    const Host& host_;
+    const Sender& sender_;
+    const Allowance& allowance_;
+    std::vector<std::string>& broken_;
+};
+
+}  // namespace
+
+Host& Simulation::add_host(const HostPlan& plan) {
+    hosts_.push_back(std::make_unique<Host>(network_, plan, directory_));
+    return *hosts_.back();
+}
+
+bool Simulation::run_until(Nanos end, const std::function<bool()>& done) {
+    while (now() < end) {
+        int rounds = 0;
+        for (bool moved = true; moved; ++rounds) {
+            if (rounds == kRoundsAtOneTime)
+                throw std::runtime_error("hosts keep moving at " + std::to_string(now()) + " ns");
+            moved = false;
+            for (auto& host : hosts_) moved |= host->turn(now());
+            ++steps_;
+        }
+        if (done && done()) return true;
+        Nanos next = std::min(end, network_.next_arrival());
+        for (const auto& host : hosts_) next = std::min(next, host->next_deadline(now()));
+        // A deadline that is due although nothing moved is looked at again a little later.
+        network_.advance_to(std::min(end, std::max(next, now() + kMicrosecond)));
+    }
+    return false;
+}
+
+std::string Simulation::unsettled() const {
+    std::string text;
+    for (const auto& host : hosts_) {
+        for (const auto& sender : host->senders())
+            if (!sender->released)
+                text += "host " + std::to_string(host->number()) + " sent " + std::to_string(sender->written()) + " of " +
+                        std::to_string(sender->to_write()) + " messages" + (sender->ended ? ", ended" : "") +
+                        (sender->asleep() ? ", sleeps" : "") + "; ";
+        for (const auto& reception : host->receptions())
+            for (const auto& reader : reception->readers)
+                if (reader->state() == Reader::State::reading)
+                    text += "host " + std::to_string(host->number()) + " read " +
+                            std::to_string(reader->check().next_index()) + (reader->asleep() ? ", sleeps" : "") +
+                            (reception->ended ? ", session over" : "") + "; ";
+    }
+    return text;
+}
+
+bool Simulation::stop(Nanos time) {
+    for (auto& host : hosts_) host->begin_stop();
+    return run_for(time, [&] {
+        return std::all_of(hosts_.begin(), hosts_.end(), [](const auto& host) { return host->leaks().empty(); });
+    });
+}
+
+std::vector<std::string> judge(const Simulation& simulation, const Allowance& allowance) {
+    std::vector<std::string> broken;
+    for (const auto& sending : simulation.hosts()) {
+        for (const auto& sender : sending->senders()) {
+            if (!sender->released) broken.push_back("a source was never let go");
+            if (sender->was_reset() && sender->plan().ending == Ending::finish)
+                broken.push_back("a sender was reset, cause " + std::to_string(static_cast<int>(sender->cause())));
+            for (const auto& host : simulation.hosts())
+                for (const auto& listener : host->listeners())
+                    if (listens(listener, sender->plan())) Judge(*host, *sender, allowance, broken).reception();
+        }
+    }
+    return broken;
+}
+
+}  // namespace fanfare::sim
