@@ -44,9 +44,9 @@ struct ReceiveHeader {
     std::uint16_t destination_port;
     std::uint16_t pad0[3];
 
-    // Written by the worker. `reserved_*`: how far room may be overwritten, stored relaxed before a
-    // burst's first payload write with a release fence after both. Partner: the reader's acquire
-    // fence between copying and loading them again (MessageReader).
+    // Written by the worker. `reserved_*`: how far room may be overwritten (only grows), stored
+    // relaxed before a burst's first payload write with a release fence after both. Partner: the
+    // reader's acquire fence between copying and loading them again (MessageReader).
     alignas(kCacheLine) std::atomic<std::uint64_t> reserved_log;
     std::atomic<std::uint64_t> reserved_ordinal;
 

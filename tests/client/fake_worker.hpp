@@ -3,6 +3,7 @@
 // heap memory.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -81,7 +82,8 @@ class FakeReceiveWindow {
     // Opens a burst: as DESIGN section 4 has it, before the first octet is written.
     void reserve(std::uint64_t log_bytes, std::uint64_t entries) {
         // Every payload may have to step over a lap's end that is too short for it.
-        parts_.header->reserved_log.store(head_ + 2 * log_bytes, std::memory_order_relaxed);
+        log_reach_ = std::max(log_reach_, head_ + 2 * log_bytes);  // reserved never moves back
+        parts_.header->reserved_log.store(log_reach_, std::memory_order_relaxed);
         parts_.header->reserved_ordinal.store(next_ + entries, std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_release);
     }
@@ -156,7 +158,7 @@ class FakeReceiveWindow {
   private:
     ipc::ReceiveParts parts_;
     std::uint64_t next_;
-    std::uint64_t head_ = 0;
+    std::uint64_t head_ = 0, log_reach_ = 0;
 };
 
 // Takes what a client published, the way a worker does: headers copied once and checked against the

@@ -236,10 +236,10 @@ TEST_F(ReaderTest, AReaderJustInsideTheIndexIsNotOvertaken) {
 
 TEST_F(ReaderTest, AReaderWhoseOctetsWereOverwrittenIsOvertaken) {
     const std::vector<std::byte> kilobyte(1024);
-    for (int i = 0; i < 64; ++i) window->add(kilobyte);
-    window->reserve(0, 0);
+    for (int i = 0; i < 63; ++i) window->add(kilobyte);
+    EXPECT_EQ(window->header().reserved_log.load(), kLog);
     EXPECT_EQ(read(1), std::string(1, '\0'));
-    window->reserve(1, 0);  // reserves two octets: the first payload is no longer safe
+    window->reserve(513, 0);  // the first two octets are no longer safe
     read();
     EXPECT_EQ(result.cause, ResetCause::reader_overtaken);
 }
