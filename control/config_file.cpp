@@ -4,7 +4,6 @@
 #include <fstream>
 #include <sstream>
 
-#define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 #include "control/config_keys.hpp"
@@ -215,13 +214,12 @@ class FileReader {
 
 bool read_config_text(std::string_view text, const std::string& path, Config& config,
                       std::string& error) {
-    const toml::parse_result result = toml::parse(text, path);
-    if (!result) {
-        error = fmt::format("{}:{}: {}", path, result.error().source().begin.line,
-                            result.error().description());
+    try {
+        return FileReader(path, config, error).read(toml::parse(text, path));
+    } catch (const toml::parse_error& wrong) {
+        error = fmt::format("{}:{}: {}", path, wrong.source().begin.line, wrong.description());
         return false;
     }
-    return FileReader(path, config, error).read(result.table());
 }
 
 bool read_config_file(const std::string& path, Config& config, std::string& error) {

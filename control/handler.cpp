@@ -427,6 +427,17 @@ Outcome handle_request(std::span<const std::byte> request, const Peer& peer, Reg
     return outcome;
 }
 
+Outcome refuse_request(std::span<const std::byte> request, int error, std::string_view why) {
+    ipc::RequestHeader header;
+    if (request.size() >= sizeof(header)) std::memcpy(&header, request.data(), sizeof(header));
+    auto reply = answer<PlainReply>(header);
+    set_error(reply.header, error, why);
+    Outcome outcome;
+    outcome.reply.resize(sizeof(reply));
+    std::memcpy(outcome.reply.data(), &reply, sizeof(reply));
+    return outcome;
+}
+
 Outcome handle_attach(std::span<const std::byte> octets, Socket& socket, Registry& registry,
                       Services& services) {
     Outcome outcome;

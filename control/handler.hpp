@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "control/registry.hpp"
@@ -32,6 +33,9 @@ struct Outcome {
 // Commands for the workers are in registry.commands afterwards, in order.
 Outcome handle_request(std::span<const std::byte> request, const Peer& peer, Registry& registry,
                        Services& services, Nanos now);
+
+// The answer to any request from somebody who may not ask.
+Outcome refuse_request(std::span<const std::byte> request, int error, std::string_view why);
 
 // The answer to an `attach` that came over an endpoint (a process that found it after exec).
 Outcome handle_attach(std::span<const std::byte> request, Socket& socket, Registry& registry,

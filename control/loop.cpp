@@ -44,6 +44,8 @@ struct Connection {
     ipc::Descriptor socket;
     Peer peer;
     std::uint32_t malformed = 0;
+    int refusal = 0;  // an errno: the first request is answered with it, and that was all
+    std::string why;
     bool drop_after_reply = false;
     bool sending = false;
 
@@ -171,36 +173,34 @@ void Loop::Parts::on_accept(int result) {
     ipc::Descriptor socket(result);
     auto& counters = controller.registry().counters;
     const auto caller = caller_of(socket.get());
-    int refusal = 0;
-    std::string why;
-    if (connections.size() >= settings.connections_max) {
-        refusal = EAGAIN;
-        why = "the daemon has " + std::to_string(settings.connections_max) +
-              " clients already (limits.connections)";
-    } else if (!caller || !may_use(socket.get(), *caller, ::geteuid(), settings.group)) {
-        refusal = EACCES;
-        why =
-            "this user may not use the daemon; join the group named by daemon.group, or run as its "
-            "user";
-    }
-    if (refusal != 0) {
+    // Who is refused is told so as the answer to the first request; beyond kRefusedAtOnce not even
+    // that.
+    constexpr std::size_t kRefusedAtOnce = 64;
+    if (!caller || connections.size() >= settings.connections_max + kRefusedAtOnce) {
         ++counters.connections_refused;
-        log("refused a client" +
-            (caller ? " (uid " + std::to_string(caller->uid) + ", pid " +
-                          std::to_string(caller->pid) + ")"
-                    : std::string()) +
-            ": " + why);
-        ipc::ReplyHeader reply;
-        reply.error = refusal;
-        std::memcpy(reply.detail, why.data(), std::min(why.size(), sizeof(reply.detail) - 1));
-        (void)!::send(socket.get(), &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
         return;
     }
-    ++counters.connections;
     auto connection = std::make_unique<Connection>();
     connection->id = ++last_connection;
-    connection->socket = std::move(socket);
     connection->peer = {caller->uid, caller->pid};
+    if (connections.size() >= settings.connections_max) {
+        connection->refusal = EAGAIN;
+        connection->why = "the daemon has " + std::to_string(settings.connections_max) +
+                          " clients already (limits.connections)";
+    } else if (!may_use(socket.get(), *caller, ::geteuid(), settings.group)) {
+        connection->refusal = EACCES;
+        connection->why =
+            "this user may not use the daemon; join the group named by daemon.group, or run as "
+            "the daemon's user";
+    }
+    if (connection->refusal != 0) {
+        ++counters.connections_refused;
+        log("refused a client (uid " + std::to_string(caller->uid) + ", pid " +
+            std::to_string(caller->pid) + "): " + connection->why);
+    } else {
+        ++counters.connections;
+    }
+    connection->socket = std::move(socket);
     submit_receive(*connection);
     connections.emplace(connection->id, std::move(connection));
 }
@@ -211,6 +211,12 @@ void Loop::Parts::on_receive(Connection& c, int result) {
         return;
     }
     const auto length = static_cast<std::size_t>(result);
+    if (c.refusal != 0) {
+        c.outcome = refuse_request({c.request, length}, c.refusal, c.why);
+        c.drop_after_reply = true;
+        submit_send(c);
+        return;
+    }
     c.outcome = controller.request({c.request, length}, c.peer, monotonic_now());
     if (c.outcome.malformed && ++c.malformed >= settings.malformed_max) {
         ++controller.registry().counters.connections_dropped;

@@ -70,7 +70,7 @@ class Writer {
   private:
     template <std::size_t N>
     static void copy(char (&to)[N], std::string_view from) {
-        std::memcpy(to, from.data(), std::min(from.size(), N - 1));
+        if (!from.empty()) std::memcpy(to, from.data(), std::min(from.size(), N - 1));
     }
     void add(std::string_view field, std::string_view text, std::uint64_t value) {
         ipc::StatusRecord record;
