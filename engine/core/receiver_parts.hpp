@@ -1,0 +1,146 @@
+// Private to receiver*.cpp: the mechanisms of one receiver and the few facts that they share.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "engine/core/fragment_check.hpp"
+#include "engine/core/nak_builder.hpp"
+#include "engine/core/nak_scheduler.hpp"
+#include "engine/core/random.hpp"
+#include "engine/core/rate_meter.hpp"
+#include "engine/core/receive_window.hpp"
+#include "engine/core/receiver.hpp"
+#include "engine/core/session_end.hpp"
+#include "engine/core/session_start.hpp"
+#include "engine/core/spm_request.hpp"
+
+namespace fanfare::engine {
+
+// Missing numbers that get their NAK state in one packet; the rest goes with the next tick, which
+// next_deadline() asks for at once.
+inline constexpr std::uint32_t kOpenedPerPacket = 256;
+
+struct Receiver::Parts {
+    Parts(const ReceiverParameters& p, const ReceiveMemory& memory, const checksum::Kernels& k)
+        : join_limits{memory.index.size(), memory.log.size()},
+          parameters(p),
+          kernels(k),
+          window(memory),
+          naks(p, static_cast<std::uint32_t>(memory.index.size() / 2)) {}
+
+    JoinLimits join_limits;
+    ReceiverParameters parameters;
+    const checksum::Kernels& kernels;
+    ReceiverIdentity identity;
+    ReceiveWindow window;
+    FragmentCheck fragments;
+    NakScheduler naks;
+    SpmRequest spm_request;
+    SessionEnd end;
+    Random random;
+    RateMeter meter;
+    ReceiverStatistics statistics;
+
+    SessionState state = SessionState::open;
+    ResetCause cause = ResetCause::none;
+    Address path;  // from the last SPM: where NAKs go
+    bool spm_seen = false;
+    Sqn spm_sqn = 0;
+    std::uint64_t source_trail = 0;  // ordinal; 0 until known
+    std::uint64_t opened = 0;        // missing numbers before it have their NAK state
+    std::uint32_t jumps = 0;
+    unsigned spmr_half = 0;  // of the pair of SPMRs, how many are out
+    bool saw_data = false;
+    bool beginning = false;  // nothing was sent before the start
+    bool late_judged = false;
+    bool room_refused = false;  // the last data packet inside the window found no room
+    bool used = false;
+    bool stalled = false;
+    Nanos now = 0;
+
+    void start(const ReceiverIdentity& who, std::uint64_t seed, Nanos time) {
+        if (used) {
+            window.clear();
+            fragments.clear();
+        }
+        used = true;
+        naks.clear(time);
+        identity = who;
+        random = Random(seed);
+        spm_request.start(parameters.spmr_wait_ns);
+        end.start(parameters.silence_ns, time);
+        meter.start(time);
+        statistics = {};
+        state = SessionState::open;
+        cause = ResetCause::none;
+        path = {};
+        spm_seen = false;
+        spm_sqn = 0;
+        source_trail = opened = 0;
+        jumps = spmr_half = 0;
+        saw_data = beginning = late_judged = room_refused = stalled = false;
+        now = time;
+    }
+
+    void reset(ResetCause why, Output& out) {
+        if (state != SessionState::open) return;
+        state = SessionState::reset;
+        cause = why;
+        out.event({Event::Kind::reset, why, static_cast<Sqn>(window.next())});
+    }
+    void lose(Output& out) {
+        ++statistics.losses_unrecoverable;
+        reset(room_refused ? ResetCause::buffer_exhausted : ResetCause::unrecoverable_loss, out);
+    }
+
+    bool intact(const wire::Packet& packet, std::span<const std::byte> tpdu) const {
+        // Only ODATA and RDATA must carry a checksum (RFC 8.1); 0 elsewhere means that none was
+        // computed.
+        return packet.checksum == 0 || checksum::intact(kernels.sum(tpdu.data(), tpdu.size()));
+    }
+
+    void begin(const SessionStart& start) {
+        window.start(start.first);
+        opened = window.next();
+        beginning = start.is_beginning;
+    }
+
+    // Gives missing numbers up to the lead their NAK state, as many as the budget and the pace
+    // allow.
+    void open_missing(std::uint32_t budget) {
+        if (opened < window.next()) opened = window.next();
+        Nanos deadline = -1;
+        while (opened <= window.lead() && budget-- > 0 && naks.active() < naks.limit()) {
+            if (!window.held(opened)) {
+                if (deadline < 0) deadline = now + naks.draw_backoff(random);
+                naks.open(opened, deadline);
+            }
+            ++opened;
+        }
+    }
+    bool more_to_open() const {
+        return std::max(opened, window.next()) <= window.lead() && naks.active() < naks.limit();
+    }
+
+    // The number may be the session's first: says when data existed before it.
+    void judge_late(std::uint64_t ordinal, bool syn, Output& out);
+    // Moves over what has become contiguous; false when that ended the session.
+    bool contiguous(Output& out);
+    // The source can repair nothing before `trail`.
+    void trail_moved(Sqn trail, Output& out);
+    // An intact packet named numbers out of reach.
+    void jumped(Sqn trail, Output& out);
+
+    Verdict on_data(const wire::Packet& packet, std::span<const std::byte> tpdu, Output& out);
+    Verdict on_spm(const wire::Packet& packet, std::span<const std::byte> tpdu, Output& out);
+    Verdict on_confirmation(const wire::Packet& packet, std::span<const std::byte> tpdu,
+                            Output& out);
+    Verdict judge(const wire::Packet& packet, std::span<const std::byte> tpdu, Address ip_source,
+                  Output& out);
+    bool send_spmrs(Output& out);
+    void send_naks(Output& out);
+    void sample_window();
+};
+
+}  // namespace fanfare::engine
