@@ -2,12 +2,11 @@
 #include "engine/core/source.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "engine/core/random.hpp"
 #include "engine/core/rate_limiter.hpp"
 #include "engine/core/rate_meter.hpp"
-#include "engine/core/repair_queue.hpp"
+#include "engine/core/repair_service.hpp"
 #include "engine/core/repair_share.hpp"
 #include "engine/core/send_window.hpp"
 #include "engine/core/source_closing.hpp"
@@ -41,8 +40,7 @@ struct Source::Parts {
           kernels(k),
           packets(p, i, mtu, udp, k),
           window(p.window_packets, first_sqn(p, i)),
-          repairs(p.window_packets),
-          confirms(p.window_packets),
+          service(p.window_packets, p.ncf_merge_ns),
           limiter(p.rate_bits_per_s, mtu),
           share(p.repair_share_percent, mtu),
           schedule(p.ambient_spm_ns, p.heartbeat_spm_ns),
@@ -57,8 +55,7 @@ struct Source::Parts {
     const checksum::Kernels& kernels;
     SourcePackets packets;
     SendWindow window;
-    RepairQueue repairs;   // numbers that wait for RDATA
-    RepairQueue confirms;  // numbers that wait for an NCF: only while an Output was full
+    RepairService service;
     RateLimiter limiter;
     RepairShare share;
     SpmSchedule schedule;
@@ -157,23 +154,14 @@ struct Source::Parts {
     }
 
     bool send_confirms(Output& out) {
-        while (!confirms.empty()) {
+        while (service.must_confirm()) {
             TxFrame* const frame = out.next();
             if (frame == nullptr) {
                 stalled = true;
                 return false;
             }
-            std::array<Sqn, wire::kNakListMax + 1> sqns;
-            std::size_t count = 0;
-            // A frame holds 62 numbers beside the one in the fixed part; without lists at the peers
-            // one each would do too, but a list is what answers a list.
-            std::uint64_t from = window.trail();
-            while (count < sqns.size() && !confirms.empty()) {
-                from = confirms.oldest(from);
-                confirms.erase(from);
-                window.at(from).ncf_at = now;
-                sqns[count++] = static_cast<Sqn>(from);
-            }
+            RepairService::Confirmation sqns;
+            const std::size_t count = service.confirm(window, now, sqns);
             if (!packets.write_ncf({sqns.data(), count}, *frame)) {
                 stalled = true;
                 return false;
@@ -192,8 +180,8 @@ struct Source::Parts {
             stalled = true;
             return false;
         }
-        const std::uint64_t ordinal = repairs.oldest(window.trail());
-        SendEntry& entry = window.at(ordinal);
+        const std::uint64_t ordinal = service.pending().oldest(window.trail());
+        const SendEntry& entry = window.at(ordinal);
         const SourcePackets::DataContents contents{static_cast<Sqn>(ordinal), trail(), true,
                                                    syn_on_first && ordinal == window.first(),
                                                    std::nullopt};
@@ -212,9 +200,8 @@ struct Source::Parts {
             start_abort(0, ResetCause::sender_changed_sent_data);
             return false;
         }
-        repairs.erase(ordinal);
-        statistics.naks_outstanding = repairs.count();
-        entry.rdata_at = now;
+        service.repaired(ordinal, window, now);
+        statistics.naks_outstanding = service.pending().count();
         charge(*frame, FrameKind::rdata);
         if (data_behind) share.repair_sent(datagram);
         count_data(*frame);
@@ -281,8 +268,7 @@ struct Source::Parts {
     }
 
     void drop_oldest() {
-        repairs.erase(window.trail());
-        confirms.erase(window.trail());
+        service.passed(window.trail());
         window.drop_oldest();
         trail_moved = true;
         announced = false;
@@ -292,7 +278,8 @@ struct Source::Parts {
     void settle_trail() {
         // Looked at again after each move: repairs that the trail passed hold it no longer.
         std::uint64_t steps = 0;
-        for (std::uint64_t target; (target = advance.target(window, repairs)) > window.trail();) {
+        for (std::uint64_t target;
+             (target = advance.target(window, service.pending())) > window.trail();) {
             while (window.trail() < target && steps++ < kTrailStepsPerCall) drop_oldest();
             if (window.trail() < target) {
                 stalled = true;
@@ -300,7 +287,7 @@ struct Source::Parts {
             }
         }
         advance.settled(window);
-        statistics.naks_outstanding = repairs.count();
+        statistics.naks_outstanding = service.pending().count();
     }
     void advance_trail() {
         if (advance.next_deadline() <= now) advance.expire(window, now);
@@ -318,8 +305,7 @@ struct Source::Parts {
         cause = why;
         reset_owed = true;
         spms_owed = std::max(parameters.end_spms, 1u);
-        while (!confirms.empty()) confirms.erase(confirms.oldest(window.trail()));
-        while (!repairs.empty()) repairs.erase(repairs.oldest(window.trail()));
+        service.clear(window);
         statistics.naks_outstanding = 0;
     }
 
@@ -368,7 +354,7 @@ std::size_t Source::publish(std::span<const Publish> items, Nanos now, Output& o
     std::size_t taken = 0;
     while (true) {
         const bool data_behind = taken < items.size();
-        if (!s.repairs.empty() && (!data_behind || s.share.allows())) {
+        if (!s.service.pending().empty() && (!data_behind || s.share.allows())) {
             if (s.send_repair(out, data_behind)) continue;
             s.data_waits = data_behind && s.closing.open();
             s.publish_at = data_behind ? s.repair_at : kNever;
@@ -401,7 +387,7 @@ void Source::on_tick(Nanos now, Output& out) {
     if (!s.send_confirms(out)) return;
     s.advance_trail();
     if (!s.send_spms(out)) return;
-    while (!s.repairs.empty() && (!s.data_waits || s.share.allows())) {
+    while (!s.service.pending().empty() && (!s.data_waits || s.share.allows())) {
         if (!s.send_repair(out, s.data_waits)) break;
     }
     s.end(out);
@@ -456,29 +442,7 @@ void Source::on_packet(const wire::Packet& packet, Address, Nanos now, Output& o
         return;
     }
     s.closing.nak_heard(now);
-    const std::size_t listed =
-        packet.options.has(wire::OptionBit::nak_list) ? packet.options.nak_list.count : 0;
-    for (std::size_t i = 0; i <= listed; ++i) {
-        const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
-        ++s.statistics.naks_received;
-        const std::uint64_t ordinal = s.window.ordinal_of(sqn);
-        if (!s.window.contains(ordinal)) {
-            // Behind the trail: nothing can be repaired, and an NCF would only make the receiver
-            // wait for it.
-            if (ordinal < s.window.trail()) {
-                ++s.statistics.naks_too_late;
-            } else {
-                ++s.statistics.rejected;  // never sent
-            }
-            continue;
-        }
-        SendEntry& entry = s.window.at(ordinal);
-        if (entry.rdata_at != SendWindow::kLongAgo) ++s.statistics.naks_after_rdata;
-        if (now - entry.ncf_at >= s.parameters.ncf_merge_ns) s.confirms.insert(ordinal);
-        // A NAK that crossed its RDATA on the way needs no second one.
-        if (now - entry.rdata_at >= s.parameters.ncf_merge_ns) s.repairs.insert(ordinal);
-    }
-    s.statistics.naks_outstanding = s.repairs.count();
+    s.service.nak(packet, s.window, now, s.statistics);
     s.send_confirms(out);
 }
 
@@ -491,7 +455,7 @@ Nanos Source::next_deadline() const {
     }
     Nanos at = std::min(s.schedule.next(), s.advance.next_deadline());
     at = std::min(at, s.closing.deadline());
-    if (!s.repairs.empty() && (!s.data_waits || s.share.allows())) {
+    if (!s.service.pending().empty() && (!s.data_waits || s.share.allows())) {
         at = std::min(at, s.repair_at == kNever ? s.now : s.repair_at);
     }
     if (s.data_waits) at = std::min(at, s.publish_at == kNever ? s.now : s.publish_at);
