@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <string>
 
 #include "client/socket/last_error.hpp"
 #include "client/socket/socket.hpp"
@@ -14,14 +13,9 @@ struct PlainReply {
     ipc::ReplyHeader header;
 };
 
-inline int transport_error(int error, bool opening) {
-    if (opening)
-        return fail(ESOCKTNOSUPPORT,
-                    "no Fanfare daemon answers (" + std::string(std::strerror(error)) +
-                        "); start fanfared, or name its socket with --control or FANFARE_CONTROL");
-    if (error == ETIMEDOUT) return fail(ETIMEDOUT, "the Fanfare daemon does not answer");
-    return fail(ECONNRESET, "the Fanfare daemon that held this socket has gone; open a new socket");
-}
+// `opening`: nothing was held yet, so that a daemon that is not there is no loss but a missing one
+// (wsrm.md 4.1).
+int transport_error(int error, bool opening);
 
 // Sends `request` about this socket; `out` and `descriptors` are filled when the result is 0.
 template <typename ReplyType, typename Request>

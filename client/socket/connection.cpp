@@ -42,8 +42,9 @@ void close_descriptors(Reply& reply) {
     reply.descriptor_count = 0;
 }
 
-// One datagram with its descriptors. 0: the other end is gone; -1: errno.
-ssize_t receive_reply(int descriptor, Reply& reply) {
+// One datagram with its descriptors. 0: the other end is gone; -1: errno. `cut`: the process had no
+// descriptor left for some of them.
+ssize_t receive_reply(int descriptor, Reply& reply, bool& cut) {
     iovec part{reply.octets.data(), reply.octets.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * ipc::kMaxDescriptors)];
     msghdr message{};
@@ -58,6 +59,7 @@ ssize_t receive_reply(int descriptor, Reply& reply) {
     if (n < 0) return n;
     reply.bytes = static_cast<std::size_t>(n);
     reply.descriptor_count = 0;
+    cut = (message.msg_flags & MSG_CTRUNC) != 0;
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
         const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -124,7 +126,8 @@ bool Connection::exchange(std::span<const std::byte> request, Reply& reply) {
     } while (n < 0 && errno == EINTR);
     if (n >= 0) {
         for (;;) {
-            n = receive_reply(descriptor_.get(), reply);
+            bool cut = false;
+            n = receive_reply(descriptor_.get(), reply, cut);
             if (n <= 0) break;
             const bool readable = reply.bytes >= sizeof(ipc::ReplyHeader);
             const auto answer =
@@ -133,6 +136,12 @@ bool Connection::exchange(std::span<const std::byte> request, Reply& reply) {
             if (readable && answer.correlation != 0 && answer.correlation < correlation_) {
                 close_descriptors(reply);
                 continue;
+            }
+            if (cut) {
+                // What the daemon made for this request ends with its descriptors.
+                close_descriptors(reply);
+                reply.error = EMFILE;
+                return false;
             }
             if (readable && answer.version == ipc::kProtocolVersion &&
                 answer.correlation == correlation_ && answer.descriptors == reply.descriptor_count)

@@ -78,6 +78,29 @@ RequestFunction request_function() {
         };
 }
 
+int transport_error(int error, bool opening) {
+    switch (error) {
+        case EMFILE:
+        case ENFILE:
+            return fail(error, "no descriptor is left; close some or raise the limit (ulimit -n)");
+        case EACCES:
+        case EPERM:
+            return fail(EACCES, "no permission to use the Fanfare daemon at " + control_path() +
+                                    "; ask its administrator for the group that may");
+        case ETIMEDOUT:
+            return fail(error, "the Fanfare daemon does not answer");
+        case EPROTO:
+            return fail(error, "the Fanfare daemon speaks another version than this library");
+        default:
+            break;
+    }
+    if (opening)
+        return fail(ESOCKTNOSUPPORT,
+                    "no Fanfare daemon answers at " + control_path() + " (" + std::strerror(error) +
+                        "); start fanfared, or name its socket with --control or FANFARE_CONTROL");
+    return fail(ECONNRESET, "the Fanfare daemon that held this socket has gone; open a new socket");
+}
+
 int say_hello(ipc::HelloReply& out) {
     ipc::HelloRequest request{};
     Reply reply;

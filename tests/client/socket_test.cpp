@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <array>
@@ -109,6 +110,25 @@ TEST_F(SocketTest, ALateAnswerToAnEarlierRequestIsPassedOver) {
     daemon.answer_late_first = true;
     fanfare::Socket second(Mode::message);
     EXPECT_TRUE(second);
+}
+
+TEST_F(SocketTest, WithoutADescriptorLeftTheCallSaysSoAndTheConnectionGoesOn) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::alarm(20);
+        fanfare::Socket first(Mode::message);
+        const int next = ::open("/dev/null", O_RDONLY);
+        const rlimit tight{static_cast<rlim_t>(next) + 1, 4096};
+        ::close(next);
+        ::setrlimit(RLIMIT_NOFILE, &tight);
+        if (fanfare_socket(AF_INET, SOCK_RDM, IPPROTO_RM) != -1 || errno != EMFILE) ::_exit(1);
+        const rlimit wide{1024, 4096};
+        ::setrlimit(RLIMIT_NOFILE, &wide);
+        ::_exit(fanfare_socket(AF_INET, SOCK_RDM, IPPROTO_RM) >= 0 ? 0 : 2);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
 }
 
 TEST_F(SocketTest, OptionsArePassedOnAsTheyAre) {
