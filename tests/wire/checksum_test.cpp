@@ -1,14 +1,12 @@
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <random>
 #include <vector>
 
 #include "engine/checksum/checksum.hpp"
+#include "tests/wire/guarded_pages.hpp"
 
 namespace fanfare::checksum {
 namespace {
@@ -25,39 +23,8 @@ std::uint16_t plain_fold(const std::byte* data, std::size_t length) {
     return static_cast<std::uint16_t>(sum);
 }
 
-// Room between two pages that nobody may touch: an octet read or written outside ends the test.
-class GuardedPages {
-  public:
-    GuardedPages() {
-        const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-        size_ = kLongest + 64;
-        size_ = (size_ + page - 1) / page * page;
-        void* memory = mmap(nullptr, size_ + 2 * page, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (memory == MAP_FAILED) throw std::bad_alloc();
-        memory_ = memory;
-        mapped_ = size_ + 2 * page;
-        begin_ = static_cast<std::byte*>(memory) + page;
-        if (mprotect(memory, page, PROT_NONE) != 0 ||
-            mprotect(begin_ + size_, page, PROT_NONE) != 0) {
-            munmap(memory, mapped_);
-            throw std::bad_alloc();
-        }
-    }
-    ~GuardedPages() { munmap(memory_, mapped_); }
-    GuardedPages(const GuardedPages&) = delete;
-    GuardedPages& operator=(const GuardedPages&) = delete;
-
-    static constexpr std::size_t kLongest = 4096;
-    std::byte* begin() const { return begin_; }
-    std::byte* end() const { return begin_ + size_; }
-    std::size_t size() const { return size_; }
-
-  private:
-    void* memory_ = nullptr;
-    std::size_t mapped_ = 0, size_ = 0;
-    std::byte* begin_ = nullptr;
-};
+using test::GuardedPages;
+constexpr std::size_t kLongest = 4096;  // past the largest packet by far enough
 
 class Kernel : public testing::TestWithParam<Level> {
   protected:
@@ -76,10 +43,10 @@ INSTANTIATE_TEST_SUITE_P(Level, Kernel, testing::Values(Level::scalar, Level::av
 
 TEST_P(Kernel, SumsEveryLengthAtTheEndAndAtTheBeginningOfAPage) {
     std::mt19937_64 random(1071);
-    GuardedPages source, room;
+    GuardedPages source(kLongest), room(kLongest);
     for (std::size_t i = 0; i < source.size(); ++i)
         source.begin()[i] = static_cast<std::byte>(random());
-    for (std::size_t length = 0; length <= GuardedPages::kLongest; ++length) {
+    for (std::size_t length = 0; length <= kLongest; ++length) {
         for (const bool at_end : {true, false}) {
             const std::byte* from = at_end ? source.end() - length : source.begin();
             std::byte* to = at_end ? room.end() - length : room.begin();

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <set>
 
@@ -7,6 +8,7 @@
 #include "engine/wire/octets.hpp"
 #include "engine/wire/packet.hpp"
 #include "tests/wire/capture.hpp"
+#include "tests/wire/guarded_pages.hpp"
 
 namespace fanfare::wire {
 namespace {
@@ -30,9 +32,13 @@ Octets odata_with_options() {
 }
 constexpr std::size_t kOptions = 24;  // where OPT_LENGTH of an ODATA stands
 
+// The packet ends where its page ends: one octet read too many ends the test.
 DecodeError decode_of(const Octets& octets) {
+    static const test::GuardedPages pages(4096);
+    std::byte* begin = pages.end() - octets.size();
+    std::copy(octets.begin(), octets.end(), begin);
     Packet packet;
-    return decode(octets, packet);
+    return decode({begin, octets.size()}, packet);
 }
 
 TEST(Decode, EveryShorterPrefixOfAPacketIsRefused) {
@@ -161,6 +167,39 @@ TEST(Decode, EveryOptionIsRefusedWhenItIsShorterThanItsFields) {
                 << type << " " << length;
         }
     }
+}
+
+// The option area of an SPM is the end of the packet: lengths that are wrong by one octet reach
+// outside.
+TEST(Decode, LengthsThatAreWrongByOneAreRefused) {
+    const Octets good =
+        spm_with(test::from_hex("0d040000"
+                                "8308000000000001"));
+    ASSERT_EQ(decode_of(good), DecodeError::none);
+    const std::size_t options = 36, syn = 40, join = 44;
+    Octets octets = good;
+    octets[options + 3] = std::byte{17};
+    EXPECT_EQ(decode_of(octets), DecodeError::options_truncated);
+    octets = good;
+    octets[options + 3] = std::byte{15};
+    EXPECT_EQ(decode_of(octets), DecodeError::option_overrun);
+    octets = good;
+    octets[join + 1] = std::byte{9};
+    EXPECT_EQ(decode_of(octets), DecodeError::option_overrun);
+    octets = good;
+    octets[join + 1] = std::byte{7};
+    EXPECT_EQ(decode_of(octets), DecodeError::option_length_invalid);
+    // One, two or three octets behind the last whole option, and the packet ends with them.
+    for (std::size_t left = 1; left < 4; ++left) {
+        octets.assign(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(join + left));
+        octets[options + 3] = static_cast<std::byte>(8 + left);
+        EXPECT_EQ(decode_of(octets), DecodeError::option_overrun) << left;
+    }
+    octets.assign(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(join));
+    octets[options + 3] = std::byte{8};
+    EXPECT_EQ(decode_of(octets), DecodeError::options_unterminated);
+    octets[syn] = std::byte{0x8D};
+    EXPECT_EQ(decode_of(octets), DecodeError::none);
 }
 
 // Random damage to good packets: nothing to be expected but that it ends and reads inside, which
