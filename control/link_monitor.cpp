@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
 namespace fanfare::control {
 namespace {
@@ -79,21 +78,6 @@ LinkState link_state(const std::string& kernel_name) {
     if (::ioctl(socket.get(), SIOCGIFMTU, &request) == 0)
         state.mtu = clamp_mtu(static_cast<std::uint64_t>(std::max(request.ifr_mtu, 0)));
     return state;
-}
-
-std::string default_route_interface() {
-    std::ifstream routes("/proc/net/route");
-    std::string line;
-    std::getline(routes, line);  // titles
-    while (std::getline(routes, line)) {
-        char name[64];
-        unsigned long destination = 0, gateway = 0, flags = 0, mask = 0;
-        if (std::sscanf(line.c_str(), "%63s %lx %lx %lx %*d %*d %*d %lx", name, &destination,
-                        &gateway, &flags, &mask) == 5 &&
-            destination == 0 && mask == 0)
-            return name;
-    }
-    return {};
 }
 
 std::optional<LinkMonitor> LinkMonitor::open(std::string& error) {

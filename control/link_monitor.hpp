@@ -28,9 +28,6 @@ std::string kernel_interface_of(std::string_view device);
 
 LinkState link_state(const std::string& kernel_name);
 
-// The kernel interface of the default route, empty if there is none.
-std::string default_route_interface();
-
 class LinkMonitor {
   public:
     // nullopt, with one line in `error`, if the kernel gives no rtnetlink socket.

@@ -134,7 +134,7 @@ struct Loop::Parts {
     void on_completion(std::uint64_t data, int result);
     void close_passed(Connection& c);
     void end_endpoint(std::uint64_t socket_id);
-    void sweep_hung_up(Nanos now);
+    void tick(Nanos now);
 };
 
 Nanos monotonic_now() {
@@ -258,9 +258,10 @@ void Loop::Parts::on_endpoint(std::uint64_t socket_id) {
         end_endpoint(socket_id);
 }
 
-void Loop::Parts::sweep_hung_up(Nanos now) {
+void Loop::Parts::tick(Nanos now) {
     if (now < next_sweep) return;
     next_sweep = now + kTickInterval;
+    if (settings.each_tick) settings.each_tick();
     if (hung_up.empty()) return;
     bool known = false;
     const auto held = services.held_endpoints(known);
@@ -396,7 +397,7 @@ void Loop::run() {
         }
         now = monotonic_now();
         more = p.controller.poll(now);
-        p.sweep_hung_up(now);
+        p.tick(now);
     }
 }
 
