@@ -118,7 +118,7 @@ SendParts SendLayout::init(std::span<std::byte> memory, std::uint64_t session_id
     // 64 KiB: long enough that headers cost nothing, short enough that a lap's end wastes little
     // and that the worker sees the start of a long message soon. An eighth of small logs, so that
     // several records fit.
-    const std::uint64_t wanted = std::min<std::uint64_t>(64 * 1024, log_bytes / 8);
+    const std::uint64_t wanted = std::min<std::uint64_t>(std::uint64_t{64} << 10, log_bytes / 8);
     const std::uint64_t fragments = std::max<std::uint64_t>(1, wanted / largest_fragment);
     header->record_max_bytes = static_cast<std::uint32_t>(
         std::max<std::uint64_t>(fragments * largest_fragment, largest_tsdu));

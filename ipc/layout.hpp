@@ -18,7 +18,7 @@ namespace fanfare::ipc {
 
 // Bounds of every region. An entry names the low 32 bits of a log position, and readers may be up
 // to three laps behind before they notice (MessageReader): 4 laps must stay within 2^32.
-inline constexpr std::uint64_t kLogBytesMin = 64 * 1024;
+inline constexpr std::uint64_t kLogBytesMin = std::uint64_t{64} << 10;
 inline constexpr std::uint64_t kLogBytesMax = std::uint64_t{1} << 30;
 inline constexpr std::uint32_t kIndexEntriesMin = 64;
 inline constexpr std::uint32_t kIndexEntriesMax = std::uint32_t{1} << 26;

@@ -37,7 +37,8 @@ void write_place(Place& place, std::uintptr_t begin, std::uintptr_t end,
     place.version.store(version + 2, std::memory_order_release);
 }
 
-bool mend(std::uintptr_t address) {
+bool mend(char* address) {
+    const auto at = reinterpret_cast<std::uintptr_t>(address);
     const std::size_t used = places_used.load(std::memory_order_acquire);
     for (std::size_t i = 0; i < used; ++i) {
         Place& place = places[i];
@@ -47,9 +48,8 @@ bool mend(std::uintptr_t address) {
         const std::uintptr_t page_bytes = place.page_bytes.load(std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_acquire);
         if (version % 2 != 0 || place.version.load(std::memory_order_relaxed) != version) continue;
-        if (page_bytes == 0 || address < begin || address >= end) continue;
-        const std::uintptr_t page = address & ~(page_bytes - 1);
-        void* zeros = ::mmap(reinterpret_cast<void*>(page), page_bytes, PROT_READ | PROT_WRITE,
+        if (page_bytes == 0 || at < begin || at >= end) continue;
+        void* zeros = ::mmap(address - (at & (page_bytes - 1)), page_bytes, PROT_READ | PROT_WRITE,
                              MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (zeros == MAP_FAILED) return false;
         place.faults.fetch_add(1, std::memory_order_relaxed);
@@ -61,7 +61,7 @@ bool mend(std::uintptr_t address) {
 void on_sigbus(int signal, siginfo_t* info, void* context) {
     const int saved = errno;
     // si_code > 0: the kernel raised it at an address; else somebody sent it with kill().
-    if (info->si_code > 0 && mend(reinterpret_cast<std::uintptr_t>(info->si_addr))) {
+    if (info->si_code > 0 && mend(static_cast<char*>(info->si_addr))) {
         errno = saved;
         return;
     }

@@ -15,7 +15,6 @@
 using fanfare::client::DataPart;
 using fanfare::client::fail;
 using fanfare::client::find_socket;
-using fanfare::client::ReadPosition;
 using fanfare::client::Received;
 using fanfare::client::ReceivedView;
 using fanfare::client::RoomPart;
