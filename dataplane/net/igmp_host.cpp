@@ -110,7 +110,11 @@ void IgmpHost::on_query(const IgmpQuery& query, bool router_alert, Nanos now) {
             }
         } else {
             const Nanos at = now + delay(query.max_response);
-            if (at < general_at_) {  // 5.2 rule 1, else rule 2
+            // Nothing joined, nothing to report (5.2).
+            const bool state = std::any_of(groups_.begin(), groups_.end(), [](const Group& group) {
+                return group.members > 0 && group.address != kAllSystems;
+            });
+            if (state && at < general_at_) {  // rule 1, else rule 2
                 general_at_ = at;
                 general_next_ = 0;
             }
