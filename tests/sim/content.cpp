@@ -63,9 +63,11 @@ bool ContentCheck::take(std::span<const std::byte> message) {
     const std::uint32_t length = message_length(shape_, next_);
     expected_.resize(length);
     fill_message(shape_, next_, expected_);
-    if (message.size() != length || !std::equal(message.begin(), message.end(), expected_.begin())) {
-        reason_ = "message " + std::to_string(next_) + " differs: " + std::to_string(message.size()) +
-                  " octets, sent were " + std::to_string(length);
+    if (message.size() != length ||
+        !std::equal(message.begin(), message.end(), expected_.begin())) {
+        reason_ = "message " + std::to_string(next_) +
+                  " differs: " + std::to_string(message.size()) + " octets, sent were " +
+                  std::to_string(length);
         return false;
     }
     ++next_;
@@ -90,7 +92,8 @@ bool ContentCheck::find_place() {
     }
     known_ = true;
     const auto place = static_cast<std::size_t>(found - whole.begin());
-    next_ = static_cast<std::uint32_t>(std::upper_bound(ends.begin(), ends.end(), place) - ends.begin());
+    next_ = static_cast<std::uint32_t>(std::upper_bound(ends.begin(), ends.end(), place) -
+                                       ends.begin());
     stream_at_ = place - (next_ == 0 ? 0 : ends[next_ - 1]);
     stream_.resize(message_length(shape_, next_));
     fill_message(shape_, next_, stream_);
@@ -130,7 +133,8 @@ bool ContentCheck::take_stream(std::span<const std::byte> octets) {
         }
     }
     // Empty messages leave no octet: step over them so that complete() holds behind the last octet.
-    while (stream_.empty() && next_ < shape_.messages && message_length(shape_, next_) == 0) ++next_;
+    while (stream_.empty() && next_ < shape_.messages && message_length(shape_, next_) == 0)
+        ++next_;
     return true;
 }
 

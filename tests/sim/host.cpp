@@ -23,7 +23,12 @@ void call(const std::map<int, std::function<void()>>& endpoints, int endpoint) {
 }  // namespace
 
 Host::Host(Network& network, const HostPlan& plan, Directory& directory)
-    : plan_(plan), network_(network), directory_(directory), port_(network.add_port(plan.mtu)), random_(plan.seed), mesh_(plan.workers, plan.mtu) {
+    : plan_(plan),
+      network_(network),
+      directory_(directory),
+      port_(network.add_port(plan.mtu)),
+      random_(plan.seed),
+      mesh_(plan.workers, plan.mtu) {
     number_ = port_.number();
     dataplane::WorkerConfig config;
     config.workers = plan.workers;
@@ -32,7 +37,9 @@ Host::Host(Network& network, const HostPlan& plan, Directory& directory)
     interface.address = plan.address;
     config.interfaces.push_back(interface);
     config.kernels = &checksum::best_kernels();
-    const auto wake = [](void* context, int endpoint) { call(*static_cast<decltype(&endpoints_)>(context), endpoint); };
+    const auto wake = [](void* context, int endpoint) {
+        call(*static_cast<decltype(&endpoints_)>(context), endpoint);
+    };
     config.wake = {&endpoints_, wake, wake, wake, nullptr};
     for (std::uint32_t i = 0; i < plan.workers; ++i) {
         workers_.push_back(std::make_unique<Engine>(i));
@@ -75,7 +82,8 @@ bool Host::turn(Nanos now) {
     now_ = now;
     bool moved = control_turn(now);
     for (auto& engine : workers_)
-        for (int i = 0; i < kPollsPerTurn && engine->worker && engine->worker->poll(now) > 0; ++i) moved = true;
+        for (int i = 0; i < kPollsPerTurn && engine->worker && engine->worker->poll(now) > 0; ++i)
+            moved = true;
     for (auto& sender : senders_)
         if (sender->opened) moved |= sender->act(now);
     for (auto& reception : receptions_)
@@ -92,7 +100,8 @@ Nanos Host::next_deadline(Nanos now) const {
     for (std::size_t i = 0; i < listeners_.size(); ++i)
         if (!listening_[i]) next = std::min(next, listeners_[i].start_ns);
     for (const auto& reception : receptions_)
-        for (const auto& reader : reception->readers) next = std::min(next, reader->next_action(now));
+        for (const auto& reader : reception->readers)
+            next = std::min(next, reader->next_action(now));
     return next;
 }
 
@@ -133,7 +142,8 @@ bool Host::control_turn(Nanos now) {
     if (!stopping_)
         for (auto& reception : receptions_) settle(*reception);
     // Workers go together: one may still hold what the other lent it.
-    if (std::all_of(workers_.begin(), workers_.end(), [](const auto& engine) { return engine->stopped; }))
+    if (std::all_of(workers_.begin(), workers_.end(),
+                    [](const auto& engine) { return engine->stopped; }))
         for (auto& engine : workers_) engine->worker.reset();
     return moved;
 }
@@ -191,7 +201,8 @@ void Host::start_listening(const ListenPlan& plan) {
 }
 
 void Host::add_spare(Engine& engine) {
-    const auto layout = ipc::ReceiveLayout::for_log(plan_.receive_log_bytes, plan_.receive_index_entries);
+    const auto layout =
+        ipc::ReceiveLayout::for_log(plan_.receive_log_bytes, plan_.receive_index_entries);
     Spare spare;
     spare.id = next_id_++;
     spare.region = std::make_unique<Region>(layout.total_bytes);
@@ -217,7 +228,9 @@ void Host::add_spare(Engine& engine) {
 
 void Host::on_event(Engine& engine, const WorkerEvent& event) {
     switch (event.kind) {
-        case WorkerEvent::Kind::session_opened: open_reception(engine, event); break;
+        case WorkerEvent::Kind::session_opened:
+            open_reception(engine, event);
+            break;
         case WorkerEvent::Kind::session_ended:
             if (Reception* reception = reception_of(event.id)) {
                 reception->ended = true;
@@ -258,11 +271,14 @@ void Host::on_event(Engine& engine, const WorkerEvent& event) {
         case WorkerEvent::Kind::spares_low:
             while (!stopping_ && engine.spares < plan_.spares) add_spare(engine);
             break;
-        case WorkerEvent::Kind::stopped: engine.stopped = true; break;
+        case WorkerEvent::Kind::stopped:
+            engine.stopped = true;
+            break;
         case WorkerEvent::Kind::sender_detached:
             endpoints_.erase(static_cast<int>(event.socket_id));
             break;
-        default: break;
+        default:
+            break;
     }
 }
 
@@ -277,17 +293,17 @@ void Host::open_reception(Engine& engine, const WorkerEvent& event) {
     const auto sender = directory_.find(reception->tsi_key);
     reception->sender = sender == directory_.end() ? nullptr : sender->second;
     const auto view = *ipc::ReceiveView::open(windows_.at(event.id).region->span());
-    reception->joined_late = view.header().joined_late.load() != 0;
     for (const auto& listener : listeners_) {
-        if (reception->sender == nullptr || listener.group != event.group || listener.port != event.destination_port ||
-            listener.udp_port != event.udp_port)
+        if (reception->sender == nullptr || listener.group != event.group ||
+            listener.port != event.destination_port || listener.udp_port != event.udp_port)
             continue;
         for (const auto& reader_plan : listener.readers) {
             const std::uint64_t socket_id = next_id_++;
             const bool stream = reception->sender->plan().format == ipc::SendFormat::stream;
             reception->readers.push_back(std::make_unique<Reader>(
-                reader_plan, view, socket_id, stream ? client::ReadMode::stream : client::ReadMode::message,
-                reception->sender->plan().content, view.header().start_ordinal.load(), !reception->joined_late));
+                reader_plan, view, socket_id,
+                stream ? client::ReadMode::stream : client::ReadMode::message,
+                reception->sender->plan().content, view.header().start_ordinal.load()));
             Reader* reader = reception->readers.back().get();
             endpoints_[static_cast<int>(socket_id)] = [reader] { reader->wake(); };
             Command command;
@@ -302,11 +318,12 @@ void Host::open_reception(Engine& engine, const WorkerEvent& event) {
     receptions_.push_back(std::move(reception));
 }
 
-// A session goes when its last reader has gone.
+// A session goes when it is over and its last reader has gone: until then its listeners want it.
 void Host::settle(Reception& reception) {
-    const bool all_over = std::all_of(reception.readers.begin(), reception.readers.end(),
-                                      [](const auto& r) { return r->state() != Reader::State::reading; });
-    if (!reception.detach_asked && all_over) {
+    const bool all_over =
+        std::all_of(reception.readers.begin(), reception.readers.end(),
+                    [](const auto& r) { return r->state() != Reader::State::reading; });
+    if (!reception.detach_asked && reception.ended && all_over) {
         reception.detach_asked = true;
         for (const auto& reader : reception.readers) {
             Command command;
@@ -316,7 +333,8 @@ void Host::settle(Reception& reception) {
             post(reception.worker, command);
         }
     }
-    if (reception.detach_asked && !reception.close_asked && reception.detached == reception.readers.size()) {
+    if (reception.detach_asked && !reception.close_asked &&
+        reception.detached == reception.readers.size()) {
         reception.close_asked = true;
         Command command;
         command.kind = Command::Kind::close_receive;
@@ -328,7 +346,8 @@ void Host::settle(Reception& reception) {
 
 void Host::post(std::uint32_t worker, const Command& command) {
     if (workers_[worker]->stopped) return;
-    if (!workers_[worker]->link.commands.push(command)) throw std::runtime_error("the command ring is full");
+    if (!workers_[worker]->link.commands.push(command))
+        throw std::runtime_error("the command ring is full");
 }
 
 Reception* Host::reception_of(std::uint64_t id) {
@@ -343,7 +362,8 @@ std::string Host::leaks() const {
     std::size_t windows = 0;
     for (const auto& [id, window] : windows_) windows += window.with_worker ? 1 : 0;
     if (windows != 0) text += std::to_string(windows) + " windows not let go; ";
-    if (port_.outstanding() != 0) text += std::to_string(port_.outstanding()) + " frames not given back; ";
+    if (port_.outstanding() != 0)
+        text += std::to_string(port_.outstanding()) + " frames not given back; ";
     return text;
 }
 

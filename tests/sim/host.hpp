@@ -1,5 +1,6 @@
-// A host of the simulator: production workers over a simulated port, the control thread's half of the
-// conversation with them (dataplane/commands.hpp), and the programs of programs.hpp. Nothing here knows PGM.
+// A host of the simulator: production workers over a simulated port, the control thread's half of
+// the conversation with them (dataplane/commands.hpp), and the programs of programs.hpp. Nothing
+// here knows PGM.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +48,6 @@ struct Reception {
     const Sender* sender = nullptr;
     dataplane::ReceiveSession* session = nullptr;
     std::uint32_t worker = 0;
-    bool joined_late = false;
     bool ended = false;  // the worker's session_ended
     SessionState state = SessionState::open;
     ResetCause cause = ResetCause::none;
@@ -77,7 +77,9 @@ class Host {
     const std::vector<std::unique_ptr<Sender>>& senders() const { return senders_; }
     const std::vector<std::unique_ptr<Reception>>& receptions() const { return receptions_; }
     const std::vector<ListenPlan>& listeners() const { return listeners_; }
-    const dataplane::WorkerCounters& counters(std::uint32_t worker) const { return workers_[worker]->link.counters; }
+    const dataplane::WorkerCounters& counters(std::uint32_t worker) const {
+        return workers_[worker]->link.counters;
+    }
     // Everything lent was given back: session objects, readers, frames. Empty, or what is missing.
     std::string leaks() const;
 

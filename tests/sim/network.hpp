@@ -48,7 +48,7 @@ struct LinkFaults {
     double loss = 0;         // lost for one receiver
     double duplicate = 0;    // one receiver gets it twice
     double reorder = 0;      // one receiver gets it up to reorder_ns later
-    double corrupt = 0;      // one octet behind the Ethernet header is changed for one receiver
+    double corrupt = 0;      // one octet of an IPv4 packet is changed for one receiver
     Nanos reorder_ns = 300 * kMicrosecond;
 };
 

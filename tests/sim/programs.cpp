@@ -21,7 +21,8 @@ Sender::Sender(const SenderPlan& plan, std::uint64_t session_id, std::uint16_t m
     parts_ = layout.init(region_->span(), session_id, plan.format,
                          engine::largest_tsdu(plan.parameters, mtu, udp, false),
                          engine::largest_tsdu(plan.parameters, mtu, udp, true));
-    page_ = ipc::init_socket_page(page_memory_->span(), session_id, plan.format == ipc::SendFormat::stream);
+    page_ = ipc::init_socket_page(page_memory_->span(), session_id,
+                                  plan.format == ipc::SendFormat::stream);
     writer_.emplace(*ipc::SendView::open(region_->span()), *page_);
 }
 
@@ -33,7 +34,8 @@ bool Sender::act(Nanos now) {
         message_.resize(length);
         fill_message(plan_.content, written_, message_);
         const std::span<const std::byte> rest(message_.data() + offset_, length - offset_);
-        if (rest.empty() && plan_.format == ipc::SendFormat::stream) {  // an empty message leaves no octet
+        if (rest.empty() &&
+            plan_.format == ipc::SendFormat::stream) {  // an empty message leaves no octet
             ++written_;
             offset_ = 0;
             continue;
@@ -44,7 +46,8 @@ bool Sender::act(Nanos now) {
             return true;
         }
         if (result.status == client::WriteStatus::no_room) {
-            asleep_ = ipc::prepare_sleep(ipc::AtomicMemory{}, page_->send_sleeping, [&] { return writer_->changed(); });
+            asleep_ = ipc::prepare_sleep(ipc::AtomicMemory{}, page_->send_sleeping,
+                                         [&] { return writer_->changed(); });
             if (asleep_) return moved;
             continue;
         }
@@ -66,14 +69,16 @@ Nanos Sender::next_action(Nanos now) const {
     return std::max(next_, now);
 }
 
-Reader::Reader(const ReaderPlan& plan, const ipc::ReceiveView& view, std::uint64_t socket_id, client::ReadMode mode,
-               const ContentShape& content, std::uint64_t start_ordinal, bool from_start)
+Reader::Reader(const ReaderPlan& plan, const ipc::ReceiveView& view, std::uint64_t socket_id,
+               client::ReadMode mode, const ContentShape& content, std::uint64_t start_ordinal)
     : plan_(plan),
       socket_id_(socket_id),
       page_memory_(std::make_unique<Region>(ipc::kPageSize)),
-      page_(ipc::init_socket_page(page_memory_->span(), socket_id, mode == client::ReadMode::stream)),
+      page_(
+          ipc::init_socket_page(page_memory_->span(), socket_id, mode == client::ReadMode::stream)),
       reader_(view, *page_, mode),
-      check_(content, from_start),
+      content_(content),
+      check_(ContentCheck(content, true)),
       room_(4096) {
     reader_.place(start_ordinal);
 }
@@ -88,8 +93,9 @@ bool Reader::act(Nanos now) {
     while (state_ == State::reading && taken < kMessagesPerTurn) {
         if (take_one())
             ++taken;
-        else if (state_ == State::reading && ipc::prepare_sleep(ipc::AtomicMemory{}, page_->receive_sleeping,
-                                                                [&] { return reader_.changed(); })) {
+        else if (state_ == State::reading &&
+                 ipc::prepare_sleep(ipc::AtomicMemory{}, page_->receive_sleeping,
+                                    [&] { return reader_.changed(); })) {
             asleep_ = true;
             break;
         }
@@ -106,27 +112,36 @@ bool Reader::take_one() {
     // Parts always: a message longer than the window comes through too.
     const auto result = reader_.try_recv(std::span<std::byte>(room_), client::kReadPart);
     switch (result.status) {
-        case client::ReadStatus::empty: return false;
-        case client::ReadStatus::finished: state_ = State::finished; return false;
+        case client::ReadStatus::empty:
+            return false;
+        case client::ReadStatus::finished:
+            state_ = State::finished;
+            return false;
         case client::ReadStatus::reset:
             state_ = State::reset;
             cause_ = result.cause;
             return false;
         case client::ReadStatus::data:
-        case client::ReadStatus::message_continues: break;
+        case client::ReadStatus::message_continues:
+            break;
+    }
+    if (!placed_) {
+        placed_ = true;
+        joined_late_ = reader_.view().header().joined_late.load(std::memory_order_relaxed) != 0;
+        if (joined_late_) check_.emplace(content_, false);
     }
     const std::span<const std::byte> octets(room_.data(), result.bytes);
     bool right = true;
     if (reader_.mode() == client::ReadMode::stream) {
-        right = check_.take_stream(octets);
+        right = check_->take_stream(octets);
     } else {
         message_.insert(message_.end(), octets.begin(), octets.end());
         if (result.message_end()) {
-            right = check_.take(message_);
+            right = check_->take(message_);
             message_.clear();
         }
     }
-    if (!right && wrong_.empty()) wrong_ = check_.reason();
+    if (!right && wrong_.empty()) wrong_ = check_->reason();
     return true;
 }
 

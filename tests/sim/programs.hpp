@@ -1,4 +1,5 @@
-// The programs of a simulated host: they use client/core as any program does, and nothing else of the daemon.
+// The programs of a simulated host: they use client/core as any program does, and nothing else of
+// the daemon.
 #pragma once
 
 #include <cstddef>
@@ -37,7 +38,8 @@ struct SenderPlan {
     Nanos start_ns = 0;
     Nanos gap_ns = 0;  // between messages; 0: as fast as the window takes them
     Ending ending = Ending::finish;
-    std::uint32_t give = ~std::uint32_t{0};  // messages that are written before the ending, at most content.messages
+    std::uint32_t give =
+        ~std::uint32_t{0};  // messages that are written before the ending, at most content.messages
 };
 
 // Writes its messages in time and asks for its ending; the host does what it asks.
@@ -45,9 +47,11 @@ class Sender {
   public:
     Sender(const SenderPlan& plan, std::uint64_t session_id, std::uint16_t mtu);
 
-    // Writes what is due; without room it sleeps by the rule of ipc/wakeup.hpp. Returns whether it did anything.
+    // Writes what is due; without room it sleeps by the rule of ipc/wakeup.hpp. Returns whether it
+    // did anything.
     bool act(Nanos now);
-    // kNever while it sleeps: then only wake() helps, which the host calls when the worker says "writable".
+    // kNever while it sleeps: then only wake() helps, which the host calls when the worker says
+    // "writable".
     Nanos next_action(Nanos now) const;
     void wake() { asleep_ = false; }
     bool asleep() const { return asleep_; }
@@ -80,9 +84,9 @@ class Sender {
 };
 
 struct ReaderPlan {
-    Nanos pause_ns = 0;         // between two looks; 0: at every turn
-    Nanos asleep_from = kNever; // reads nothing from here ...
-    Nanos asleep_until = 0;     // ... to here
+    Nanos pause_ns = 0;          // between two looks; 0: at every turn
+    Nanos asleep_from = kNever;  // reads nothing from here ...
+    Nanos asleep_until = 0;      // ... to here
 };
 
 // Reads one session to its end and judges what it gets.
@@ -90,8 +94,8 @@ class Reader {
   public:
     enum class State : std::uint8_t { reading, finished, reset };
 
-    Reader(const ReaderPlan& plan, const ipc::ReceiveView& view, std::uint64_t socket_id, client::ReadMode mode,
-           const ContentShape& content, std::uint64_t start_ordinal, bool from_start);
+    Reader(const ReaderPlan& plan, const ipc::ReceiveView& view, std::uint64_t socket_id,
+           client::ReadMode mode, const ContentShape& content, std::uint64_t start_ordinal);
 
     // Reads what is there; with nothing there it sleeps by the rule of ipc/wakeup.hpp.
     bool act(Nanos now);
@@ -101,7 +105,9 @@ class Reader {
 
     State state() const { return state_; }
     ResetCause cause() const { return cause_; }
-    const ContentCheck& check() const { return check_; }
+    const ContentCheck& check() const { return *check_; }
+    // Data existed before what this reader got first; known once there is data.
+    bool joined_late() const { return joined_late_; }
     std::uint64_t socket_id() const { return socket_id_; }
     ipc::SocketPage* page() const { return page_; }
     // Empty while everything was right.
@@ -115,7 +121,9 @@ class Reader {
     std::unique_ptr<Region> page_memory_;
     ipc::SocketPage* page_;
     client::MessageReader reader_;
-    ContentCheck check_;
+    ContentShape content_;
+    std::optional<ContentCheck> check_;
+    bool joined_late_ = false, placed_ = false;
     State state_ = State::reading;
     bool asleep_ = false;
     ResetCause cause_ = ResetCause::none;

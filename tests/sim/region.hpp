@@ -13,10 +13,11 @@ namespace fanfare::sim {
 class Region {
   public:
     explicit Region(std::size_t bytes)
-        : bytes_(bytes), data_(static_cast<std::byte*>(::operator new(bytes, std::align_val_t{ipc::kPageSize}))) {
+        : bytes_(bytes),
+          data_(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{ipc::kPageSize}))) {
         std::memset(data_, 0, bytes);
     }
-    ~Region() { ::operator delete(data_, std::align_val_t{ipc::kPageSize}); }
+    ~Region() { ::operator delete (data_, std::align_val_t{ipc::kPageSize}); }
     Region(const Region&) = delete;
     Region& operator=(const Region&) = delete;
 

@@ -33,7 +33,8 @@ Draw draw(std::uint64_t seed) {
     d.fault_ns = r.between(20, 150) * kMillisecond;
     d.long_window = r.chance(0.7);
     // A long window outlasts the faults and some rounds of repair after them.
-    d.window_ns = d.long_window ? d.fault_ns * 2 + 1500 * kMillisecond : r.between(5, 50) * kMillisecond;
+    d.window_ns =
+        d.long_window ? d.fault_ns * 2 + 1500 * kMillisecond : r.between(5, 50) * kMillisecond;
     d.allowance.loss = !d.long_window;
     d.hosts = 2 + r.below(3);
     d.senders = 1 + r.below(3);
@@ -89,7 +90,8 @@ void populate(Draw& d, Simulation& simulation) {
         std::vector<ListenPlan> made;
         for (const auto& sender : senders) {
             const bool known = std::any_of(made.begin(), made.end(), [&](const ListenPlan& l) {
-                return l.group == sender.group && l.port == sender.port && l.udp_port == sender.udp_port;
+                return l.group == sender.group && l.port == sender.port &&
+                       l.udp_port == sender.udp_port;
             });
             if (known || !r.chance(0.8)) continue;
             ListenPlan listener;
@@ -113,7 +115,9 @@ void populate(Draw& d, Simulation& simulation) {
 
 LinkFaults draw_faults(Random& r) {
     LinkFaults faults;
-    const auto some = [&](double most) { return r.chance(0.6) ? most * static_cast<double>(r.below(1000)) / 1000 : 0; };
+    const auto some = [&](double most) {
+        return r.chance(0.6) ? most * static_cast<double>(r.below(1000)) / 1000 : 0;
+    };
     faults.shared_loss = some(0.10);
     faults.loss = some(0.20);
     faults.duplicate = some(0.10);
@@ -132,7 +136,8 @@ std::uint64_t fault_phase(Draw& d, Simulation& simulation) {
         const std::size_t a = r.below(d.hosts), b = (a + 1 + r.below(d.hosts - 1)) % d.hosts;
         if (partition) simulation.network().cut(a, b, true);
         partitions += partition ? 1 : 0;
-        simulation.run_until(std::min(d.fault_ns, simulation.now() + r.between(1, 20) * kMillisecond));
+        simulation.run_until(
+            std::min(d.fault_ns, simulation.now() + r.between(1, 20) * kMillisecond));
         if (partition) simulation.network().cut(a, b, false);
     }
     simulation.network().faults() = LinkFaults{};
@@ -147,18 +152,23 @@ ScenarioResult run_scenario(std::uint64_t seed, Network::Filter filter, void* co
     Simulation simulation(d.random.next(), d.shape);
     simulation.network().set_filter(filter, context);
     populate(d, simulation);
-    result.description = std::to_string(d.hosts) + " hosts, " + std::to_string(d.senders) + " sessions, " +
-                         (d.long_window ? "long" : "short") + " windows, faults for " +
-                         std::to_string(d.fault_ns / kMillisecond) + " ms";
+    result.description = std::to_string(d.hosts) + " hosts, " + std::to_string(d.senders) +
+                         " sessions, " + (d.long_window ? "long" : "short") +
+                         " windows, faults for " + std::to_string(d.fault_ns / kMillisecond) +
+                         " ms";
     try {
         result.partitions = fault_phase(d, simulation);
         if (!simulation.run_for(kQuietNanos, [&] { return simulation.settled(); }))
-            result.broken.push_back("not everything completed in the quiet phase: " + simulation.unsettled());
+            result.broken.push_back("not everything completed in the quiet phase: " +
+                                    simulation.unsettled());
         const auto broken = judge(simulation, d.allowance);
         result.broken.insert(result.broken.end(), broken.begin(), broken.end());
+        // A frame that waits for a next hop nobody answers for is given up by then.
+        simulation.run_for(5 * kSecond);
         if (!simulation.stop(10 * kSecond))
             for (const auto& host : simulation.hosts())
-                if (!host->leaks().empty()) result.broken.push_back("after the stop: " + host->leaks());
+                if (!host->leaks().empty())
+                    result.broken.push_back("after the stop: " + host->leaks());
     } catch (const std::exception& error) {
         result.broken.push_back(error.what());
     }

@@ -18,10 +18,12 @@ class Simulation {
 
     Host& add_host(const HostPlan& plan);
 
-    // Runs until `end`, or until `done` holds after some step. True when `done` held. Throws when hosts keep
-    // moving without time going on.
+    // Runs until `end`, or until `done` holds after some step. True when `done` held. Throws when
+    // hosts keep moving without time going on.
     bool run_until(Nanos end, const std::function<bool()>& done = nullptr);
-    bool run_for(Nanos time, const std::function<bool()>& done = nullptr) { return run_until(now() + time, done); }
+    bool run_for(Nanos time, const std::function<bool()>& done = nullptr) {
+        return run_until(now() + time, done);
+    }
 
     Nanos now() const { return network_.now(); }
     Network& network() { return network_; }
@@ -45,16 +47,17 @@ class Simulation {
 
 // What a scenario allows beside "everything arrives".
 struct Allowance {
-    bool loss = false;       // faults may outlast a window: unrecoverable loss, late joins, sessions never heard
+    bool loss =
+        false;  // faults may outlast a window: unrecoverable loss, late joins, sessions never heard
     bool overtaken = false;  // a reader may sleep longer than its log lasts
     bool silence = false;    // an end may go unheard: the receiver finds the sender silent
 };
 
 // One line for each broken promise; empty when all were kept:
-//   what a reader got is contiguous, in order, once, octet for octet what was sent (programs.cpp judges it);
-//   a session that ends in good order ends `finished` and complete for every reader who was there;
-//   a session whose program died ends with a reset that says so, after a true beginning of what it published;
-//   any other reset has a cause that the scenario allows.
+//   what a reader got is contiguous, in order, once, octet for octet what was sent (programs.cpp
+//   judges it); a session that ends in good order ends `finished` and complete for every reader who
+//   was there; a session whose program died ends with a reset that says so, after a true beginning
+//   of what it published; any other reset has a cause that the scenario allows.
 std::vector<std::string> judge(const Simulation& simulation, const Allowance& allowance);
 
 }  // namespace fanfare::sim

@@ -11,9 +11,12 @@ constexpr std::uint8_t kUdp = 17;
 
 // The PGM packet inside an untagged IPv4 frame; empty when there is none.
 std::span<const std::byte> tpdu_of(std::span<const std::byte> frame) {
-    if (frame.size() < kEthernetHeader + 20 || frame[12] != std::byte{0x08} || frame[13] != std::byte{0}) return {};
+    if (frame.size() < kEthernetHeader + 20 || frame[12] != std::byte{0x08} ||
+        frame[13] != std::byte{0})
+        return {};
     auto packet = frame.subspan(kEthernetHeader);
-    const std::size_t total = std::to_integer<std::size_t>(packet[2]) << 8 | std::to_integer<std::size_t>(packet[3]);
+    const std::size_t total =
+        std::to_integer<std::size_t>(packet[2]) << 8 | std::to_integer<std::size_t>(packet[3]);
     const auto protocol = std::to_integer<std::uint8_t>(packet[9]);
     std::size_t header = std::to_integer<std::size_t>(packet[0] & std::byte{0x0F}) * 4;
     if (protocol == kUdp) header += 8;
@@ -25,7 +28,8 @@ std::span<const std::byte> tpdu_of(std::span<const std::byte> frame) {
 
 }  // namespace
 
-Story::Story(std::size_t listeners, std::uint64_t seed, const LinkShape& shape) : seed_(seed), shape_(shape) {
+Story::Story(std::size_t listeners, std::uint64_t seed, const LinkShape& shape)
+    : seed_(seed), shape_(shape) {
     sender.group = Address::from_octets(239, 77, 0, 1);
     sender.content.seed = seed;
     sender.content.messages = 100;
@@ -70,7 +74,8 @@ bool Story::has_reader(std::size_t listener) const {
 }
 
 const Reader& Story::reader(std::size_t listener, std::size_t number) const {
-    if (!has_reader(listener)) throw std::runtime_error("listener " + std::to_string(listener) + " heard no session");
+    if (!has_reader(listener))
+        throw std::runtime_error("listener " + std::to_string(listener) + " heard no session");
     return *simulation_->host(listener).receptions().front()->readers.at(number);
 }
 
@@ -81,7 +86,9 @@ bool Story::filter(void* context, std::size_t, std::span<const std::byte> frame)
     const auto type = static_cast<wire::Type>(std::to_integer<std::uint8_t>(tpdu[4]));
     const std::uint64_t n = story.sent_[type]++;
     const auto& drops = story.drops_[type];
-    if (std::any_of(drops.begin(), drops.end(), [n](std::uint64_t d) { return d == n || d == kEvery; })) return false;
+    if (std::any_of(drops.begin(), drops.end(),
+                    [n](std::uint64_t d) { return d == n || d == kEvery; }))
+        return false;
     return !story.drop_if || !story.drop_if(type, tpdu, n);
 }
 

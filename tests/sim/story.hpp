@@ -1,4 +1,5 @@
-// A small stage for tests that read as stories: one sender's host, some listeners' hosts, packets dropped by name.
+// A small stage for tests that read as stories: one sender's host, some listeners' hosts, packets
+// dropped by name.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@ inline constexpr std::uint64_t kEvery = ~std::uint64_t{0};
 class Story {
   public:
     // Host 0 sends, hosts 1.. listen with one reader each (change `listen` for others).
-    explicit Story(std::size_t listeners = 1, std::uint64_t seed = 1, const LinkShape& shape = LinkShape{});
+    explicit Story(std::size_t listeners = 1, std::uint64_t seed = 1,
+                   const LinkShape& shape = LinkShape{});
 
     // Before play(): what is sent, and who listens how.
     SenderPlan sender;
@@ -26,7 +28,8 @@ class Story {
     std::vector<ListenPlan> listen;
     bool listen_at_home = false;  // host 0 listens too
 
-    // The n-th packet of a type (0-based, in the order of sending; kEvery: all) never leaves its host.
+    // The n-th packet of a type (0-based, in the order of sending; kEvery: all) never leaves its
+    // host.
     void drop(wire::Type type, std::uint64_t n) { drops_[type].push_back(n); }
     // ... the first `count` of them.
     void drop_first(wire::Type type, std::uint64_t count) {
@@ -49,7 +52,9 @@ class Story {
     const Reader& reader(std::size_t listener, std::size_t number = 0) const;
     bool has_reader(std::size_t listener) const;
     // Every promise of judge() was kept; the lines say which was not.
-    std::vector<std::string> judged(const Allowance& allowance = Allowance{}) const { return judge(*simulation_, allowance); }
+    std::vector<std::string> judged(const Allowance& allowance = Allowance{}) const {
+        return judge(*simulation_, allowance);
+    }
 
   private:
     static bool filter(void* context, std::size_t from, std::span<const std::byte> frame);

@@ -1,4 +1,5 @@
-// Stories: one thing goes wrong, and everybody who listened still has what was sent, or knows why not.
+// Stories: one thing goes wrong, and everybody who listened still has what was sent, or knows why
+// not.
 #include "tests/sim/story.hpp"
 
 #include <gtest/gtest.h>
@@ -58,7 +59,8 @@ TEST(Story, AllSpmsBeforeTheFirstDataMayBeLost) {
 
 TEST(Story, TheLastPacketOfASessionIsRepaired) {
     Story story(1);
-    story.sender.content = {.seed = 3, .messages = 10, .longest = 100, .long_share = 0, .short_most = 100};
+    story.sender.content = {
+        .seed = 3, .messages = 10, .longest = 100, .long_share = 0, .short_most = 100};
     story.sender.gap_ns = kMillisecond;
     story.drop(Type::odata, 9);
     ASSERT_EQ(story.run_until_idle(), "");
@@ -87,7 +89,8 @@ TEST(Story, ALostNcfAndALostRdataAreNoEnd) {
 
 TEST(Story, ABurstOfTwentyLostPacketsIsRepaired) {
     Story story(2);
-    story.sender.content = {.seed = 4, .messages = 200, .longest = 1400, .long_share = 0, .short_most = 1400};
+    story.sender.content = {
+        .seed = 4, .messages = 200, .longest = 1400, .long_share = 0, .short_most = 1400};
     for (std::uint64_t i = 30; i < 50; ++i) story.drop(Type::odata, i);
     ASSERT_EQ(story.run_until_idle(), "");
     expect_delivered(story);
@@ -119,7 +122,8 @@ TEST(Story, NumbersWrapInTheMiddleOfASession) {
 
 TEST(Story, LongMessagesArriveWholeInFragments) {
     Story story(2);
-    story.sender.content = {.seed = 5, .messages = 30, .longest = 60'000, .long_share = 1, .short_most = 20'000};
+    story.sender.content = {
+        .seed = 5, .messages = 30, .longest = 60'000, .long_share = 1, .short_most = 20'000};
     for (std::uint64_t i = 0; i < 100; i += 7) story.drop(Type::odata, i);
     ASSERT_EQ(story.run_until_idle(), "");
     expect_delivered(story);
@@ -137,7 +141,8 @@ TEST(Story, PackedMessagesComeOutOneByOne) {
     Story story(2);
     story.sender.format = ipc::SendFormat::packed;
     story.sender.parameters.packed = true;
-    story.sender.content = {.seed = 6, .messages = 500, .longest = 90, .long_share = 0, .short_most = 90};
+    story.sender.content = {
+        .seed = 6, .messages = 500, .longest = 90, .long_share = 0, .short_most = 90};
     story.drop(Type::odata, 2);
     ASSERT_EQ(story.run_until_idle(), "");
     expect_delivered(story);
@@ -217,7 +222,8 @@ TEST(Story, ASenderThatIsNeverHeardAgainIsFoundSilent) {
 TEST(Story, AReaderThatSleepsIsOvertakenAndAlone) {
     Story story(1);
     story.host.receive_log_bytes = 1 << 16;
-    story.sender.content = {.seed = 7, .messages = 600, .longest = 1000, .long_share = 0, .short_most = 1000};
+    story.sender.content = {
+        .seed = 7, .messages = 600, .longest = 1000, .long_share = 0, .short_most = 1000};
     ReaderPlan sleepy;
     sleepy.asleep_from = 5 * kMillisecond;
     sleepy.asleep_until = 500 * kMillisecond;
@@ -285,16 +291,23 @@ TEST(Judge, TheSweepFailsOnSomeSeedWithoutRepairs) {
     const auto no_rdata = [](void*, std::size_t, std::span<const std::byte> frame) {
         // Untagged IPv4 without UDP: the type of the PGM packet behind a header of any length.
         if (frame.size() < 60 || frame[23] != std::byte{wire::kIpProtocolPgm}) return true;
-        const std::size_t header = 14 + std::to_integer<std::size_t>(frame[14] & std::byte{0x0F}) * 4;
+        const std::size_t header =
+            14 + std::to_integer<std::size_t>(frame[14] & std::byte{0x0F}) * 4;
         return frame[header + 4] != static_cast<std::byte>(Type::rdata);
     };
     std::size_t failed = 0;
-    for (std::uint64_t seed = 1; seed <= 10; ++seed) failed += run_scenario(seed, no_rdata).broken.empty() ? 0 : 1;
+    for (std::uint64_t seed = 1; seed <= 10; ++seed)
+        failed += run_scenario(seed, no_rdata).broken.empty() ? 0 : 1;
     EXPECT_GT(failed, 0u);
 }
 
 TEST(Content, ADoubledAMissingAndADamagedMessageAreNoticed) {
-    const ContentShape shape{.seed = 9, .messages = 10, .longest = 100, .long_share = 0, .short_most = 100, .empty_share = 0};
+    const ContentShape shape{.seed = 9,
+                             .messages = 10,
+                             .longest = 100,
+                             .long_share = 0,
+                             .short_most = 100,
+                             .empty_share = 0};
     std::vector<std::vector<std::byte>> messages;
     for (std::uint32_t i = 0; i < shape.messages; ++i) {
         messages.emplace_back(message_length(shape, i));

@@ -20,7 +20,8 @@ int main(int argc, char** argv) {
         } else if (std::strcmp(argv[i], "--verbose") == 0) {
             verbose = true;
         } else {
-            std::fprintf(stderr, "sim_sweep: %s is no option; use --seed N, --seeds M, --verbose\n", argv[i]);
+            std::fprintf(stderr, "sim_sweep: %s is no option; use --seed N, --seeds M, --verbose\n",
+                         argv[i]);
             return 2;
         }
     }
@@ -36,13 +37,17 @@ int main(int argc, char** argv) {
         }
         const auto result = fanfare::sim::run_scenario(seed);
         if (verbose)
-            std::printf("%s; %llu frames, %llu lost, %llu messages read, %llu finished, %llu resets, %.0f ms virtual, "
-                        "%llu steps\n",
-                        result.description.c_str(), static_cast<unsigned long long>(result.frames),
-                        static_cast<unsigned long long>(result.lost), static_cast<unsigned long long>(result.messages),
-                        static_cast<unsigned long long>(result.finished),
-                        static_cast<unsigned long long>(result.resets), static_cast<double>(result.virtual_ns) * 1e-6,
-                        static_cast<unsigned long long>(result.steps));
+            std::printf(
+                "%s; %llu frames, %llu lost, %llu messages read, %llu finished, %llu resets, %.0f "
+                "ms virtual, "
+                "%llu steps\n",
+                result.description.c_str(), static_cast<unsigned long long>(result.frames),
+                static_cast<unsigned long long>(result.lost),
+                static_cast<unsigned long long>(result.messages),
+                static_cast<unsigned long long>(result.finished),
+                static_cast<unsigned long long>(result.resets),
+                static_cast<double>(result.virtual_ns) * 1e-6,
+                static_cast<unsigned long long>(result.steps));
         for (const auto& line : result.broken)
             std::printf("seed %llu: %s (%s)\n", static_cast<unsigned long long>(seed), line.c_str(),
                         result.description.c_str());
@@ -58,13 +63,16 @@ int main(int argc, char** argv) {
         sum.finished += result.finished;
         sum.resets += result.resets;
     }
-    std::printf("%llu messages read, %llu frames, %llu lost, %llu corrupted, %llu doubled, %llu late, %llu partitions; "
-                "%llu readers finished, %llu were reset\n",
-                static_cast<unsigned long long>(sum.messages), static_cast<unsigned long long>(sum.frames),
-                static_cast<unsigned long long>(sum.lost), static_cast<unsigned long long>(sum.corrupted),
-                static_cast<unsigned long long>(sum.duplicated), static_cast<unsigned long long>(sum.reordered),
-                static_cast<unsigned long long>(sum.partitions), static_cast<unsigned long long>(sum.finished),
-                static_cast<unsigned long long>(sum.resets));
+    std::printf(
+        "%llu messages read, %llu frames, %llu lost, %llu corrupted, %llu doubled, %llu late, %llu "
+        "partitions; "
+        "%llu readers finished, %llu were reset\n",
+        static_cast<unsigned long long>(sum.messages), static_cast<unsigned long long>(sum.frames),
+        static_cast<unsigned long long>(sum.lost), static_cast<unsigned long long>(sum.corrupted),
+        static_cast<unsigned long long>(sum.duplicated),
+        static_cast<unsigned long long>(sum.reordered),
+        static_cast<unsigned long long>(sum.partitions),
+        static_cast<unsigned long long>(sum.finished), static_cast<unsigned long long>(sum.resets));
     if (counted && (sum.lost == 0 || sum.finished == 0)) {
         std::printf("nothing was lost or nothing finished: this sweep proves nothing\n");
         return 1;
