@@ -685,6 +685,21 @@ TEST_F(SocketTest, WhenTheDaemonDiesEveryBlockedCallEnds) {
     EXPECT_NE(events_of(in.fd()) & POLLHUP, 0);
 }
 
+TEST_F(SocketTest, ACallThatNeverWaitsNoticesTheDaemonsDeathToo) {
+    fanfare::Receiver in = receiver(session);
+    fanfare::Sender out = sender();
+    in.set_non_blocking(true);
+    out.set_non_blocking(true);
+    while (out.send(pattern_message(1, 20'000))) {
+    }
+    read(in);
+    EXPECT_EQ(got.error, EAGAIN);
+    daemon.die();
+    for (int looks = 0; looks < 1000 && got.error == EAGAIN; ++looks) read(in);
+    EXPECT_EQ(got.error, ECONNRESET);
+    EXPECT_EQ(out.send(pattern_message(1, 20'000)).error, ECONNRESET);
+}
+
 TEST_F(SocketTest, ANewDaemonServesNewSocketsAndNeverTheOldOnes) {
     fanfare::Socket old(Mode::message);
     daemon.die();
