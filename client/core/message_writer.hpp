@@ -14,7 +14,6 @@
 #include <span>
 
 #include "client/core/parts.hpp"
-#include "engine/core/window_layout.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/wakeup.hpp"
 

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "engine/core/window_layout.hpp"
+#include "ipc/receive_region.hpp"
 
 #if defined(__SANITIZE_THREAD__)
 #define FANFARE_UNDER_TSAN 1
