@@ -1,0 +1,257 @@
+#include "apps/fanfare/arguments.hpp"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+
+#include "apps/fanfare/failure.hpp"
+
+namespace fanfare::tool {
+
+namespace {
+
+// Flags as text: CLI11 sorts them, values.hpp judges them, so that every refusal is one clear line.
+struct SessionText {
+    std::string group, interface, profile, udp, report;
+    bool zmq = false, progress = false;
+};
+struct PublishText {
+    SessionText session;
+    bool stream = false, lines = false, pack = false;
+    std::string message, feed, rate, window_ms, window_bytes, ttl, late_join, fec;
+};
+struct SubscribeText {
+    SessionText session;
+    std::string source, count, sessions, output, buffer, separator, window_bytes, delayed_above;
+    bool feed_check = false;
+};
+
+void add_session_flags(CLI::App& app, SessionText& text) {
+    app.add_option("GROUP", text.group, "GROUP:PORT, for example 239.1.1.1:7500");
+    app.add_option("--interface", text.interface,
+                   "ADDRESS of the daemon's interface to use (default: the first that is up)");
+    app.add_option("--udp", text.udp, "PORT of UDP encapsulation (default: raw IP protocol 113)");
+    app.add_option("--profile", text.profile, "lan (default), windows or openpgm");
+    app.add_flag("--zmq", text.zmq, "speak with ZeroMQ's epgm:// (pgm:// with --udp 0)");
+    app.add_flag("--progress", text.progress, "show progress also where it is no terminal");
+    app.add_option("--report", text.report, "write figures of the session to this FILE, as JSON");
+}
+
+SessionArguments session_from(const SessionText& text, const char* command) {
+    if (text.group.empty())
+        throw UsageFailure(fmt::format("{} needs GROUP:PORT, for example 239.1.1.1:7500", command));
+    SessionArguments out;
+    out.group = group_port(text.group);
+    if (!text.interface.empty()) out.interface = unicast_address("--interface", text.interface);
+    if (!text.profile.empty()) {
+        if (text.profile != "lan" && text.profile != "windows" && text.profile != "openpgm")
+            throw UsageFailure(fmt::format(
+                "--profile: '{}' is unknown; there are lan, windows and openpgm", text.profile));
+        out.profile = text.profile;
+    }
+    out.zmq = text.zmq;
+    if (text.zmq && !out.profile) out.profile = "openpgm";
+    // ZeroMQ has one number for both ports.
+    if (text.zmq) out.udp_port = out.group.port;
+    if (!text.udp.empty())
+        out.udp_port = static_cast<std::uint16_t>(whole_number("--udp", text.udp, 0, 65535));
+    out.progress = text.progress;
+    out.report_file = text.report;
+    return out;
+}
+
+FeedArguments feed_from(const std::string& text) {
+    FeedArguments out;
+    std::vector<std::string> parts = CLI::detail::split(text, ',');
+    if (parts.size() < 2 || parts.size() > 3)
+        throw UsageFailure(fmt::format(
+            "--feed: '{}' is not RATE,COUNT or RATE,COUNT,SEED, for example 20000,1000000", text));
+    out.messages_per_s = whole_number("--feed RATE", parts[0], 0, 1'000'000'000);
+    out.count = whole_number("--feed COUNT", parts[1], 1, 1'000'000'000'000);
+    if (parts.size() == 3) out.seed = whole_number("--feed SEED", parts[2], 0, ~std::uint64_t{0});
+    return out;
+}
+
+PublishArguments publish_from(const PublishText& text) {
+    constexpr std::uint64_t kLargest = std::uint64_t{1} << 40;
+    PublishArguments out;
+    if (!text.fec.empty())
+        throw UsageFailure(
+            "--fec: parity is not part of this version; losses are repaired on request");
+    out.session = session_from(text.session, "pub");
+    if (text.lines) out.mode = PublishMode::lines;
+    if (!text.message.empty()) {
+        out.mode = PublishMode::message;
+        out.message_bytes = octets("--message", text.message, 1, std::uint64_t{1} << 30);
+    }
+    if (!text.feed.empty()) {
+        if (text.lines || text.stream || !text.message.empty())
+            throw UsageFailure(
+                "--feed excludes --stream, --lines and --message: it makes its own messages");
+        out.feed = feed_from(text.feed);
+        out.mode = PublishMode::message;
+    }
+    out.pack = text.pack;
+    if (out.pack && out.mode == PublishMode::stream)
+        throw UsageFailure("--pack is for messages: add --lines or --message BYTES");
+    if (out.session.zmq && out.mode == PublishMode::stream)
+        throw UsageFailure("--zmq sends messages: add --lines or --message BYTES");
+    if (out.session.zmq && out.pack)
+        throw UsageFailure("--zmq excludes --pack: ZeroMQ puts messages together its own way");
+    if (!text.rate.empty()) out.rate_bits = rate_bits("--rate", text.rate);
+    if (!text.window_ms.empty())
+        out.window_ms = whole_number("--window-ms", text.window_ms, 1, 86'400'000);
+    if (!text.window_bytes.empty())
+        out.window_bytes = octets("--window-bytes", text.window_bytes, 1500, kLargest);
+    if (!text.ttl.empty())
+        out.ttl = static_cast<std::uint32_t>(whole_number("--ttl", text.ttl, 1, 255));
+    if (!text.late_join.empty())
+        out.late_join_percent =
+            static_cast<std::uint32_t>(whole_number("--late-join", text.late_join, 0, 75));
+    return out;
+}
+
+SubscribeArguments subscribe_from(const SubscribeText& text) {
+    constexpr std::uint64_t kLargest = std::uint64_t{1} << 40;
+    SubscribeArguments out;
+    out.session = session_from(text.session, "sub");
+    if (!text.source.empty()) out.source = unicast_address("--source", text.source);
+    if (!text.count.empty()) out.count = whole_number("--count", text.count, 1, ~std::uint64_t{0});
+    if (!text.sessions.empty()) out.sessions = whole_number("--sessions", text.sessions, 1, 10'000);
+    out.output = text.output;
+    if (!text.buffer.empty())
+        out.buffer_bytes = octets("--buffer", text.buffer, 64 << 10, kLargest);
+    out.separator = unescaped("--separator", text.separator);
+    if (!text.window_bytes.empty())
+        out.window_bytes = octets("--window-bytes", text.window_bytes, 64 << 10, kLargest);
+    out.feed_check = text.feed_check;
+    if (!text.delayed_above.empty())
+        out.delayed_above_ns = 1000 * static_cast<std::int64_t>(whole_number(
+                                          "--delayed-above", text.delayed_above, 1, 3'600'000'000));
+    if (out.sessions > 1 && out.output.empty() && !out.feed_check)
+        throw UsageFailure(
+            "--sessions above 1 needs --output DIR: every session gets a file of its own");
+    if (out.feed_check && (out.sessions > 1 || !out.output.empty() || out.session.zmq))
+        throw UsageFailure(
+            "--feed-check reads one session and excludes --sessions, --output, --zmq");
+    return out;
+}
+
+void add_publish(CLI::App& app, PublishText& text) {
+    add_session_flags(app, text.session);
+    auto* stream = app.add_flag("--stream", text.stream, "a run of octets (default)");
+    auto* lines = app.add_flag("--lines", text.lines, "a message is a line with its newline");
+    auto* message = app.add_option("--message", text.message,
+                                   "a message is so many BYTES; the last may be less");
+    stream->excludes(lines)->excludes(message);
+    lines->excludes(stream)->excludes(message);
+    message->excludes(stream)->excludes(lines);
+    app.add_flag("--pack", text.pack,
+                 "many messages share a packet: between Fanfare hosts only, others would take the "
+                 "packet for one message");
+    app.add_option("--rate", text.rate,
+                   "MBIT/S of everything sent, repairs included; 0 = as fast as the port takes");
+    app.add_option("--window-ms", text.window_ms, "how long sent data can be repaired");
+    app.add_option("--window-bytes", text.window_bytes, "how much of it (k, m, g)");
+    app.add_option("--ttl", text.ttl, "hops, 1 to 255");
+    app.add_option("--late-join", text.late_join,
+                   "PERCENT of the window that a late subscriber still gets, 0 to 75");
+    app.add_option("--fec", text.fec, "k,h[,on-demand]: parity, refused by this version");
+    app.add_option("--feed", text.feed,
+                   "RATE,COUNT[,SEED]: instead of standard input, a feed shaped like a market's, "
+                   "for `sub --feed-check`");
+}
+
+void add_subscribe(CLI::App& app, SubscribeText& text) {
+    add_session_flags(app, text.session);
+    app.add_option("--source", text.source, "only sessions from this ADDRESS");
+    app.add_option("--count", text.count, "end after so many messages");
+    app.add_option("--sessions", text.sessions,
+                   "take so many sessions, each into a file of its own");
+    app.add_option("--output", text.output, "DIR for these files");
+    app.add_option("--buffer", text.buffer,
+                   "BYTES that wait for a stalled output before the session suffers (k, m, g; "
+                   "default 256m)");
+    app.add_option("--separator", text.separator, "TEXT behind every message (\\n, \\0, \\xHH...)");
+    app.add_option("--window-bytes", text.window_bytes,
+                   "BYTES of the receive window (k, m, g; default: the daemon's)");
+    app.add_flag("--feed-check", text.feed_check,
+                 "check a feed of `pub --feed` and print one JSON line: messages, MB/s, delays");
+    app.add_option("--delayed-above", text.delayed_above,
+                   "MICROSECONDS from which --feed-check calls a message delayed");
+}
+
+// CLI11's own words, made one line.
+std::string one_line(std::string text) {
+    for (char& c : text)
+        if (c == '\n') c = ' ';
+    while (!text.empty() && text.back() == ' ') text.pop_back();
+    return text;
+}
+
+}  // namespace
+
+std::optional<Arguments> parse_command_line(int argc, const char* const* argv, std::string& help) {
+    Arguments out;
+    PublishText publish;
+    SubscribeText subscribe;
+    CLI::App app{"Publishes and subscribes reliable multicast (PGM) through a fanfared.",
+                 "fanfare"};
+    app.require_subcommand(0, 1);
+    app.get_formatter()->column_width(34);
+    app.add_option("--control", out.control,
+                   "the daemon's socket (default: $FANFARE_CONTROL, /run/fanfare/control.sock)");
+    auto* pub =
+        app.add_subcommand("pub", "sends standard input to a group, every octet once and in order");
+    auto* sub =
+        app.add_subcommand("sub", "writes what a sender of a group sends to standard output");
+    auto* status = app.add_subcommand("status", "what the daemon is doing");
+    auto* options = app.add_subcommand("options", "the table of socket options");
+    auto* version =
+        app.add_subcommand("version", "the tool's version, and the daemon's if one answers");
+    auto* run =
+        app.add_subcommand("run", "runs a program whose IPPROTO_RM sockets become Fanfare's");
+    add_publish(*pub, publish);
+    add_subscribe(*sub, subscribe);
+    status->add_flag("--json", out.status_json, "as JSON");
+    run->prefix_command();
+    run->add_option("PROGRAM", out.program, "program and its arguments");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::CallForHelp&) {
+        // The help of the subcommand that was named, if one was.
+        const auto named = app.get_subcommands();
+        help = named.empty() ? app.help() : named.front()->help();
+        return std::nullopt;
+    } catch (const CLI::CallForAllHelp&) {
+        help = app.help("", CLI::AppFormatMode::All);
+        return std::nullopt;
+    } catch (const CLI::ParseError& e) {
+        throw UsageFailure(one_line(e.what()) + "; `fanfare --help` lists what there is");
+    }
+    if (*pub) {
+        out.command = Command::publish;
+        out.publish = publish_from(publish);
+    } else if (*sub) {
+        out.command = Command::subscribe;
+        out.subscribe = subscribe_from(subscribe);
+    } else if (*status) {
+        out.command = Command::status;
+    } else if (*options) {
+        out.command = Command::options;
+    } else if (*version) {
+        out.command = Command::version;
+    } else if (!*run) {
+        throw UsageFailure(
+            "a command is missing: pub, sub, status, options, version or run; `fanfare --help` "
+            "says "
+            "more");
+    } else {
+        out.command = Command::run;
+        for (const std::string& word : run->remaining()) out.program.push_back(word);
+    }
+    return out;
+}
+
+}  // namespace fanfare::tool

@@ -1,0 +1,75 @@
+#include "apps/fanfare/session_setup.hpp"
+
+#include <fmt/core.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "apps/fanfare/failure.hpp"
+
+namespace fanfare::tool {
+
+namespace {
+
+template <typename T>
+void set(Socket& socket, const std::string& flag, int name, const T& value) {
+    if (fanfare_setsockopt(socket.fd(), IPPROTO_RM, name, &value, sizeof value) != 0)
+        throw Failure(fmt::format("{}: {}", flag, fanfare_last_error_text()));
+}
+
+std::uint32_t number_of_profile(const std::string& name) {
+    return name == "windows" ? 1 : name == "openpgm" ? 2 : 0;
+}
+
+const char* last_words = "";
+void end_at_once(int) {
+    // Only what a signal handler may do. The progress line, if any, is left standing.
+    std::size_t length = 0;
+    while (last_words[length] != 0) ++length;
+    (void)!::write(STDERR_FILENO, last_words, length);
+    ::_exit(kStatusFailed);
+}
+
+}  // namespace
+
+void set_option(Socket& socket, const std::string& flag, int name, std::uint32_t value) {
+    set(socket, flag, name, value);
+}
+void set_option64(Socket& socket, const std::string& flag, int name, std::uint64_t value) {
+    set(socket, flag, name, value);
+}
+
+void set_session_options(Socket& socket, const SessionArguments& arguments) {
+    if (arguments.profile)
+        set_option(socket, "--profile " + *arguments.profile, FANFARE_PROFILE,
+                   number_of_profile(*arguments.profile));
+    if (arguments.udp_port != 0)
+        set_option(socket, fmt::format("--udp {}", arguments.udp_port), FANFARE_UDP_PORT,
+                   arguments.udp_port);
+}
+
+std::string text_of(const sockaddr_in& address) {
+    return fmt::format("{}:{}", address_text(ntohl(address.sin_addr.s_addr)),
+                       ntohs(address.sin_port));
+}
+
+void write_report(const std::string& file, const std::string& line) {
+    std::FILE* out = file == "-" ? stdout : std::fopen(file.c_str(), "we");
+    if (out == nullptr) throw Failure(fmt::format("--report {}: {}", file, std::strerror(errno)));
+    fmt::print(out, "{}\n", line);
+    const bool good = std::fflush(out) == 0;
+    if (out != stdout) std::fclose(out);
+    if (!good) throw Failure(fmt::format("--report {}: {}", file, std::strerror(errno)));
+}
+
+void end_on_signals(const char* line) {
+    last_words = line;
+    struct sigaction action {};
+    action.sa_handler = end_at_once;
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &action, nullptr);
+    // A reader of our output that went away is an error of write, with a line of its own.
+    ::signal(SIGPIPE, SIG_IGN);
+}
+
+}  // namespace fanfare::tool

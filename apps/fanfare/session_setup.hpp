@@ -1,0 +1,28 @@
+// Options of a socket from flags; a refusal names the flag.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "apps/fanfare/arguments.hpp"
+#include "fanfare/fanfare.hpp"
+
+namespace fanfare::tool {
+
+// One option at level IPPROTO_RM; throws Failure with `flag` and what the daemon said.
+void set_option(Socket& socket, const std::string& flag, int name, std::uint32_t value);
+void set_option64(Socket& socket, const std::string& flag, int name, std::uint64_t value);
+// Profile first, as it sets all figures anew; then what both directions share but the interface.
+void set_session_options(Socket& socket, const SessionArguments& arguments);
+
+// "10.0.0.1:4660"
+std::string text_of(const sockaddr_in& address);
+
+// Writes text and a newline to a file of this name ("-": standard output); throws Failure.
+void write_report(const std::string& file, const std::string& line);
+
+// SIGINT, SIGTERM and SIGHUP from now on: `line` to standard error, then status 1 at once, so that
+// the daemon sees a program that went without finishing.
+void end_on_signals(const char* line);
+
+}  // namespace fanfare::tool
