@@ -2,6 +2,8 @@
 // decoders.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include <nlohmann/json.hpp>
 
 #include "engine/checksum/checksum.hpp"
@@ -158,10 +160,11 @@ TEST(Golden, TheChecksumMadeHereIsThePeersOwn) {
 
 // The captures are not ours: a copy of the sources without them still tests everything else.
 test::Capture capture_named(const std::string& name) {
-    return test::read_capture(kData + "/captures/" + name + ".pcap");
+    const char* const folder = std::getenv("FANFARE_CAPTURES");
+    return test::read_capture(std::string(folder == nullptr ? "." : folder) + "/" + name + ".pcap");
 }
 #define SKIP_WITHOUT(capture) \
-    if ((capture).frames.empty()) GTEST_SKIP() << "the captures of tests/data are not here"
+    if ((capture).frames.empty()) GTEST_SKIP() << "FANFARE_CAPTURES names no folder with the captures"
 
 TEST(Captures, PacketsOfZeroMqDecodeWithRightChecksums) {
     for (const char* name : {"pgm_zmtp1", "epgm_zmtp1"}) {
