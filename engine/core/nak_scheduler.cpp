@@ -28,12 +28,13 @@ void NakScheduler::clear(Nanos now) {
     repair_ = RoundTrip(bounds(parameters_, parameters_.nak_rdata_ns));
     pace_ = RepairPace{};
     waiting_ncf_ = waiting_data_ = 0;
-    losses_ = 0;
+    losses_ = repairs_ = 0;
 }
 
 void NakScheduler::open(std::uint64_t ordinal, Nanos deadline) {
     at(ordinal) = Slot{};
     at(ordinal).state = State::back_off;
+    at(ordinal).repairs_seen = static_cast<std::uint32_t>(repairs_);
     ++waiting_ncf_;
     arm(ordinal, deadline);
 }
@@ -47,12 +48,13 @@ bool NakScheduler::close(std::uint64_t ordinal, Nanos now) {
         // After a retry the data may answer an earlier NCF than the one measured from (Karn): then
         // only a wait that does not make the estimate shorter is believed.
         const Nanos wait = now - slot.since;
-        if (slot.data_retries == 0 || wait >= repair_.mean()) repair_.sample(wait);
+        if (slot.data_waits == 0 || wait >= repair_.mean()) repair_.sample(wait);
         pace_.repaired();
     } else {
         --waiting_ncf_;
     }
     const bool lost = slot.counted;
+    if (lost) ++repairs_;
     slot.state = State::idle;
     return lost;
 }
@@ -63,7 +65,7 @@ void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {
         case State::idle:
             return;
         case State::wait_ncf:
-            if (slot.asked && slot.ncf_retries == 0 && slot.data_retries == 0) {
+            if (slot.asked && slot.ncf_retries == 0 && slot.data_waits == 0) {
                 confirmation_.sample(now - slot.since);
             }
             [[fallthrough]];
@@ -77,7 +79,7 @@ void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {
         case State::wait_data:
             break;
     }
-    arm(ordinal, now + repair_wait(slot.data_retries));
+    arm(ordinal, now + repair_wait(slot.data_waits));
 }
 
 void NakScheduler::overheard(std::uint64_t ordinal, Nanos now) {
@@ -95,7 +97,7 @@ void NakScheduler::overheard(std::uint64_t ordinal, Nanos now) {
             arm(ordinal, now + confirmation_.timeout(slot.ncf_retries));
             break;
         case State::wait_data:
-            arm(ordinal, now + repair_wait(slot.data_retries));
+            arm(ordinal, now + repair_wait(slot.data_waits));
             break;
     }
 }
@@ -129,8 +131,16 @@ NakScheduler::Due NakScheduler::run(Nanos now, std::uint64_t base, Random& rando
                 if (++slot.ncf_retries > parameters_.ncf_retries) result.lost = ordinal;
                 break;
             case State::wait_data:
-                pace_.late(now, repair_wait(slot.data_retries));
-                if (++slot.data_retries > parameters_.data_retries) result.lost = ordinal;
+                pace_.late(now, repair_wait(slot.data_waits));
+                if (slot.data_waits < 0xFF) ++slot.data_waits;
+                // While repairs of other numbers arrive, a slow source is working through what was
+                // asked of it: only waits in which nothing came count as failed.
+                if (slot.repairs_seen != static_cast<std::uint32_t>(repairs_)) {
+                    slot.repairs_seen = static_cast<std::uint32_t>(repairs_);
+                    slot.data_retries = 0;
+                } else if (++slot.data_retries > parameters_.data_retries) {
+                    result.lost = ordinal;
+                }
                 --waiting_data_;
                 ++waiting_ncf_;
                 break;

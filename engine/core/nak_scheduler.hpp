@@ -64,8 +64,10 @@ class NakScheduler {
         State state = State::idle;
         std::uint8_t ncf_retries = 0;
         std::uint8_t data_retries = 0;
-        bool asked = false;    // we sent the NAK
-        bool counted = false;  // as a loss
+        std::uint8_t data_waits = 0;     // expired waits for data: each next one is longer
+        std::uint32_t repairs_seen = 0;  // low half of repairs_ when a wait last expired
+        bool asked = false;              // we sent the NAK
+        bool counted = false;            // as a loss
     };
 
     Slot& at(std::uint64_t ordinal) { return slots_[ordinal & mask_]; }
@@ -95,6 +97,7 @@ class NakScheduler {
     std::uint32_t waiting_ncf_ = 0;
     std::uint32_t waiting_data_ = 0;
     std::uint64_t losses_ = 0;
+    std::uint64_t repairs_ = 0;  // numbers that were asked for and came
 };
 
 }  // namespace fanfare::engine

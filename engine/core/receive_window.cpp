@@ -9,6 +9,7 @@ ReceiveWindow::ReceiveWindow(const ReceiveMemory& memory)
       log_mask_(memory.log.size() - 1),
       fragment_mask_(memory.index.size() / 2 - 1),
       half_(memory.index.size() / 2),
+      held_most_(memory.log.size() / 4 * 3),
       fragments_(memory.index.size() / 2),
       used_(true) {
     clear();
@@ -63,13 +64,13 @@ bool ReceiveWindow::room_for(std::uint64_t ordinal, std::uint32_t length,
     if (end > log_reach_ || length > log_.size()) return false;
     if (ordinal == next_ && buffered_ == 0) return true;
     const std::uint64_t used = end - (buffered_ > 0 ? floor() : position);
-    if (used > log_.size()) return false;
+    if (used > held_most_) return false;
     if (ordinal == next_) return true;
     const std::uint64_t top = buffered_ > 0 ? std::max(highest_held_, ordinal) : ordinal;
     const std::uint64_t missing = top - next_ - buffered_;  // numbers below top, this one aside
     const std::uint64_t longest = std::max(longest_, length);
     // One length more: what a lap's end may waste.
-    return (missing + 1) * longest <= log_.size() - used;
+    return (missing + 1) * longest <= held_most_ - used;
 }
 
 void ReceiveWindow::open_gap(std::uint64_t ordinal) {

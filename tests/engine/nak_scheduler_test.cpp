@@ -141,6 +141,23 @@ TEST_F(NakSchedulerTest, RepeatedlyMissingDataExhaustsTheDataRetries) {
     EXPECT_EQ(lost, kBase);
 }
 
+TEST_F(NakSchedulerTest, WhileOtherRepairsArriveASlowSourceIsNotGivenUp) {
+    naks.open(kBase, 0);
+    naks.open(kBase + 1, 0);
+    std::uint64_t other = kBase + 1;
+    Nanos repaired_at = 0;
+    for (Nanos now = 0; now < 2 * kSecond; now += kMillisecond) {
+        for (const auto ordinal : due(now)) naks.confirmed(ordinal, now);
+        ASSERT_EQ(lost, 0u) << now;
+        if (now - repaired_at >= 50 * kMillisecond) {  // three retries take longer than 60 ms
+            naks.close(other, now);
+            other = kBase + 1 + (other - kBase) % 60;
+            naks.open(other, now);
+            repaired_at = now;
+        }
+    }
+}
+
 TEST_F(NakSchedulerTest, ALanFollowsTheMeasuredRoundTrip) {
     ReceiverParameters p;  // lan
     NakScheduler lan(p, 64);

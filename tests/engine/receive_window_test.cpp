@@ -164,6 +164,33 @@ TEST(ReceiveWindow, EveryMissingNumberKeepsItsRoomSoThatRepairsAlwaysFit) {
     }
 }
 
+TEST(ReceiveWindow, APacketLongerThanAllBeforeItOverwritesNothingEither) {
+    Window w(1u << 12, 65536);
+    w.window.start(0);
+    const std::uint64_t first = w.window.next();
+    std::uint64_t ordinal = first + 1;
+    while (w.put(ordinal, 100, 3)) ++ordinal;
+    EXPECT_FALSE(w.put(ordinal, 60'000, 4));
+    EXPECT_FALSE(w.put(first, 60'000, 4)) << "not even for the first missing number";
+    for (std::uint64_t o = first + 1; o < ordinal; ++o) {
+        ASSERT_EQ(static_cast<int>(w.log[w.index[o & 4095].place & 65535]), 3);
+    }
+    EXPECT_TRUE(w.put(first, 100, 3));
+}
+
+TEST(ReceiveWindow, WhatALateRepairMakesReadableStandsUntilAQuarterOfTheLogHasCome) {
+    Window w(1u << 12, 65536);
+    w.window.start(0);
+    const std::uint64_t first = w.window.next();
+    ASSERT_TRUE(w.put(first, 100));
+    std::uint64_t ordinal = first + 2;
+    while (w.put(ordinal, 100)) ++ordinal;
+    const std::uint64_t oldest = w.index[(first + 2) & 4095].place;
+    ASSERT_TRUE(w.put(first + 1, 100));
+    ASSERT_EQ(w.window.next(), ordinal);
+    EXPECT_GE(oldest + 65536, w.window.reserve(65536 / 4 - 300).log_position);
+}
+
 TEST(ReceiveWindow, AGapFarAheadDoesNotUncoverDataHeldBeforeIt) {
     Window w(256, 65536);
     w.window.start(0);

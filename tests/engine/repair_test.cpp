@@ -299,6 +299,23 @@ TEST(Repair, SlowProfilesRepairTooOnlyMoreSlowly) {
     }
 }
 
+TEST(Repair, ASlowSourceRepairsALongOutageWithoutBeingGivenUp) {
+    PairParameters p;
+    p.source.rate_bits_per_s = 500'000;  // a repair takes 18 ms
+    p.source.window_ns = 100 * kSecond;
+    Pair pair(p);
+    bool cut = false;
+    pair.drop = [&](const Datagram&, std::size_t) { return cut; };
+    for (std::size_t i = 0; i < 300; ++i) pair.send(message_of(i, 1100));
+    pair.run_for(200 * kMillisecond);
+    cut = true;
+    pair.run_for(3 * kSecond);
+    cut = false;
+    pair.finish();
+    expect_complete(pair, 60 * kSecond);
+    EXPECT_GT(pair.subscribers[0].receiver->statistics().losses_repaired, 100u);
+}
+
 TEST(Repair, AReceiverThatMissesAllOptFinSpmsLearnsTheEndFromALaterOne) {
     Pair pair(PairParameters{});
     int fins = 0;

@@ -462,6 +462,23 @@ TEST_F(SourceTest, AnIdleSourceAnnouncesThatItsTrailMoved) {
     EXPECT_EQ(packet.lead, 104u);
 }
 
+TEST_F(SourceTest, AHugeStepOfTheTrailIsTakenInBoundedPieces) {
+    parameters.rate_bits_per_s = 100'000'000'000;
+    for (int i = 0; i < 10; ++i) {
+        publish(600, 10);
+        now += 10;
+    }
+    ASSERT_EQ(s().lead(), 6099u);
+    run_until(now + 200 * kMillisecond);
+    ASSERT_EQ(s().trail(), 100u);
+    now = now + 50 * kMillisecond;
+    tick();
+    EXPECT_EQ(s().trail(), 4196u);
+    EXPECT_EQ(s().next_deadline(), now);
+    tick();
+    EXPECT_EQ(s().trail(), 6100u);
+}
+
 TEST_F(SourceTest, APendingRepairHoldsTheTrailUntilItHasGone) {
     parameters.rate_bits_per_s = 100'000;  // the repair of 1040 octets waits some 80 ms
     parameters.window_ns = kSecond;

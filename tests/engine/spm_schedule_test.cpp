@@ -38,6 +38,8 @@ TEST(SpmSchedule, DataStartsTheHeartbeatsAnew) {
     schedule.beat(10);
     schedule.data_sent(15);
     EXPECT_EQ(schedule.next(), 25);
+    schedule.beat(25);
+    EXPECT_EQ(schedule.next(), 45) << "from the shortest interval on";
 }
 
 TEST(SpmSchedule, AmbientSpmsGoOutInTheMiddleOfData) {
