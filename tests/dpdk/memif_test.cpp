@@ -1,0 +1,107 @@
+// A memif wire between two processes, neither of them root: the other one sends everything back.
+#include <grp.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "frames.hpp"
+
+using namespace fanfare;
+using namespace fanfare::dataplane;
+using namespace fanfare::dataplane::dpdk;
+
+namespace {
+
+constexpr const char* kPeer = "FANFARE_TEST_MEMIF_PEER";
+
+// A name in the abstract name space: nothing in the file system, gone with the process.
+std::string socket_name(int process) {
+    return "fanfare-test-" + std::to_string(process);
+}
+
+// The other process: sends what it gets until it is killed, which happens with its parent at the
+// latest.
+int echo(const std::string& socket) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    auto device = open_test_device("net_memif0,role=client,id=0,socket=" + socket);
+    if (!device) return 1;
+    DpdkPort& port = device->port(0);
+    std::array<RxFrame, 32> rx;
+    for (;;) {
+        const std::size_t count = port.receive(rx);
+        for (std::size_t i = 0; i < count; ++i) {
+            std::array<engine::TxFrame, 1> tx;
+            if (port.allocate(tx) != 1) continue;
+            std::memcpy(tx[0].data, rx[i].data, rx[i].length);
+            tx[0].length = static_cast<std::uint16_t>(rx[i].length);
+            while (port.transmit(tx) != 1) std::this_thread::yield();
+        }
+        port.release(std::span(rx).first(count));
+        if (count == 0) std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+}
+
+class Peer {
+  public:
+    Peer() : process_(fork()) {
+        if (process_ != 0) return;
+        setenv(kPeer, socket_name(getppid()).c_str(), 1);
+        execl("/proc/self/exe", "dpdk_memif_test", nullptr);
+        _exit(1);
+    }
+    ~Peer() {
+        kill(process_, SIGKILL);
+        waitpid(process_, nullptr, 0);
+    }
+
+  private:
+    pid_t process_;
+};
+
+bool link_comes(Device& device, bool up) {
+    for (int i = 0; i < 10000 && device.link().up != up; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return device.link().up == up;
+}
+
+}  // namespace
+
+TEST(MemifTest, CarriesFramesToAnotherProcessAndBackWithoutRoot) {
+    ASSERT_NE(geteuid(), 0u);
+    auto device = open_test_device("net_memif0,role=server,id=0,socket=" + socket_name(getpid()));
+    ASSERT_TRUE(device);
+    DpdkPort& port = device->port(0);
+    EXPECT_FALSE(port.facts().link_up);
+    {
+        const Peer peer;
+        ASSERT_TRUE(link_comes(*device, true)) << "the peer never connected";
+        EXPECT_TRUE(port.facts().link_up);
+        const unsigned before = free_buffers(port);
+        const std::uint32_t count = device->buffers_per_queue() + 5000;
+        const auto seen = exchange(port, port, count, 1514);
+        EXPECT_EQ(seen.size(), count);
+        EXPECT_EQ(std::set<std::uint32_t>(seen.begin(), seen.end()).size(), count);
+        EXPECT_EQ(free_buffers(port), before);
+        EXPECT_EQ(port.system_calls(), 0u);
+    }
+    // The peer was killed: the link goes, and comes with the next one.
+    EXPECT_TRUE(link_comes(*device, false));
+    const Peer next;
+    ASSERT_TRUE(link_comes(*device, true)) << "no second peer can connect";
+    EXPECT_EQ(exchange(port, port, 1000, 1514).size(), 1000u);
+}
+
+int main(int argc, char** argv) {
+    if (const char* socket = std::getenv(kPeer)) return echo(socket);
+    // Before anything else of the process is there: from here on an ordinary user.
+    constexpr uid_t kNobody = 65534;
+    if (geteuid() == 0 &&
+        (setgroups(0, nullptr) != 0 || setgid(kNobody) != 0 || setuid(kNobody) != 0))
+        return 1;
+    testing::InitGoogleTest(&argc, argv);
+    return RUN_ALL_TESTS();
+}
