@@ -4,6 +4,7 @@ import signal
 import subprocess
 
 from harness import packets, suite
+from harness.daemon import Daemon
 from harness.process import wait_until
 from harness.transfer import GROUP, RATE, TransferTest, digest
 
@@ -83,10 +84,8 @@ class StartAndEnd(TransferTest):
         early = self.listen()
         pub = self.start_endless('--message', '1000', '--window-ms', '200')
         self.await_output(1_000_000)
-        late = self.subscribers[0]
         other = self.folder / 'late.out'
         # A host that had nobody listening: its daemon meets the session in its middle.
-        from harness.daemon import Daemon
         host = self.network.host('late', '10.77.0.99/24')
         late = Daemon(self, host)
         sub = late.subscribe(GROUP, other)

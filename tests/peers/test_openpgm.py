@@ -6,7 +6,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'hosts'))
 
-from harness import suite
+from harness import packets, suite
 from harness.daemon import Daemon
 from peers import OPENPGM_PEER, PROGRAMS, PeerTest, digest
 
@@ -16,20 +16,23 @@ RATE = 8_000_000  # octets a second
 
 
 class OpenPgm(PeerTest):
-    def two_hosts(self):
+    def two_hosts(self, udp):
         network = self.make_network()
         self.peer_host = network.host('peer', '10.77.0.1/24', kernel=True)
         self.our_host = network.host('ours', '10.77.0.2/24')
         self.daemon = Daemon(self, self.our_host)
         for host in (self.peer_host, self.our_host):
             host.cable.lose(1)
+            # NAKs are few: one at least, and one repair, are sure to be lost.
+            host.cable.drop_first(1, packets.NAK, udp_port=udp)
+            host.cable.drop_first(1, packets.RDATA, udp_port=udp)
 
     def expect_loss_both_ways(self):
         for host in (self.peer_host, self.our_host):
             self.assertGreater(host.cable.dropped(), 0, f'nothing from {host.name} was lost')
 
     def fanfare_receives(self, longest, udp=0):
-        self.two_hosts()
+        self.two_hosts(udp)
         form = ('--udp', str(udp)) if udp else ()
         got = self.folder / 'got'
         sub = self.daemon.subscribe(f'{GROUP}:{PORT}', got, '--count', str(COUNT), '--separator', '\n', *form)
@@ -41,7 +44,7 @@ class OpenPgm(PeerTest):
         self.expect_loss_both_ways()
 
     def fanfare_sends(self, longest, udp=0):
-        self.two_hosts()
+        self.two_hosts(udp)
         form = ('--udp', str(udp)) if udp else ()
         receiver = self.peer(OPENPGM_PEER, 'receive', self.peer_host.address, GROUP, PORT, '--count', COUNT,
                              '--longest', longest, '--lines', *form, host=self.peer_host)

@@ -9,6 +9,7 @@ import itertools
 import os
 import re
 import subprocess
+import time
 
 _PREFIX = 'fft'
 _numbers = itertools.count()
@@ -75,6 +76,15 @@ class Cable:
         if kernel:
             host.namespace.ip('address', 'add', address, 'dev', device)
             host.namespace.ip('route', 'add', '224.0.0.0/4', 'dev', device, check=False)
+        self.await_carrier()
+
+    def await_carrier(self, seconds=5):
+        """The kernel tells of a carrier some time after the far end is up; before that the link is down."""
+        end = time.monotonic() + seconds
+        while 'state UP' not in self.host.namespace.ip('link', 'show', self.device):
+            if time.monotonic() > end:
+                raise SetupError(f'{self.device} of {self.host.name} has no carrier')
+            time.sleep(0.01)
 
     def down(self):
         self.host.namespace.ip('link', 'set', self.device, 'down')
@@ -87,7 +97,9 @@ class Cable:
 
     def lose(self, percent, towards=False):
         """From now on this share of IPv4 frames is lost, each by its own throw of the dice."""
-        if percent:
+        if percent >= 100:
+            self._rule('meta protocol ip counter drop', towards)
+        elif percent > 0:
             self._rule(f'meta protocol ip numgen random mod 10000 < {round(percent * 100)} counter drop', towards)
 
     def drop_first(self, count, pgm_type, udp_port=0, towards=False):
