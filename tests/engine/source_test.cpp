@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <numeric>
 
 #include "tests/engine/packets.hpp"
@@ -19,7 +20,7 @@ struct SourceTest : ::testing::Test {
     std::unique_ptr<Source> source;
     Frames frames{4096};
     Nanos now = 10 * kSecond;
-    std::vector<std::string> storage;
+    std::deque<std::string> storage;  // strings stay where they are
     std::uint64_t position = 0;
     std::vector<Event> events;
     std::size_t taken = 0;
@@ -29,7 +30,6 @@ struct SourceTest : ::testing::Test {
         if (!source) {
             source = std::make_unique<Source>(parameters, identity, 1500, false,
                                               checksum::best_kernels());
-            storage.reserve(100'000);
         }
         return *source;
     }
