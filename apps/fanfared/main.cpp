@@ -1,4 +1,5 @@
-// fanfared: reads what it is told, puts dataplane and control together, serves until SIGTERM or SIGINT.
+// fanfared: reads what it is told, puts dataplane and control together, serves until SIGTERM or
+// SIGINT.
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -13,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/fanfared/workers.hpp"
+#include "embed/workers.hpp"
 #include "control/access.hpp"
 #include "control/config.hpp"
 #include "control/control_socket.hpp"
@@ -29,7 +30,9 @@ using namespace fanfare;
 
 constexpr int kFailed = 1, kWrongUse = 2;
 
-void say(const std::string& line) { std::fprintf(stderr, "fanfared: %s\n", line.c_str()); }
+void say(const std::string& line) {
+    std::fprintf(stderr, "fanfared: %s\n", line.c_str());
+}
 
 int fail(const std::string& line, int status = kFailed) {
     say(line);
@@ -69,8 +72,9 @@ std::string describe(const std::vector<control::Interface>& interfaces) {
     std::string text;
     for (const auto& i : interfaces) {
         if (!text.empty()) text += ", ";
-        text += i.spec.name + " " + control::to_string(i.spec.address) + "/" + std::to_string(i.spec.prefix) + " (" +
-                i.device + ", MTU " + std::to_string(i.mtu) + (i.up ? "" : ", link down") + ")";
+        text += i.spec.name + " " + control::to_string(i.spec.address) + "/" +
+                std::to_string(i.spec.prefix) + " (" + i.device + ", MTU " + std::to_string(i.mtu) +
+                (i.up ? "" : ", link down") + ")";
     }
     return text;
 }
@@ -97,7 +101,7 @@ int run(const control::Config& config) {
             return fail("there is no group '" + config.group +
                         "' (daemon.group, --group); create it with groupadd or name another one");
     }
-    if (!daemon::check_devices(config, error)) return fail(error);
+    if (!embed::check_devices(config, error)) return fail(error);
     auto socket = control::ControlSocket::open(config.control, group, error);
     if (!socket) return fail(error);
 
@@ -105,8 +109,9 @@ int run(const control::Config& config) {
     control::ControlSettings settings = control::control_settings(config, machine_id());
     settings.version = FANFARE_VERSION;
     std::uint64_t seed = 0;
-    if (::getentropy(&seed, sizeof(seed)) != 0) return fail("the kernel gives no random numbers (getentropy)");
-    const auto workers = daemon::Workers::open(config, interfaces, *kernels, seed, say, error);
+    if (::getentropy(&seed, sizeof(seed)) != 0)
+        return fail("the kernel gives no random numbers (getentropy)");
+    const auto workers = embed::Workers::open(config, interfaces, *kernels, seed, say, error);
     if (!workers) return fail(error);
     if (!ipc::install_sigbus_handler()) return fail("the kernel refuses a SIGBUS handler");
 
@@ -135,7 +140,8 @@ int run(const control::Config& config) {
                 controller.interface_changed(i, up, gone, 0);
             }
         };
-        const auto loop = control::Loop::open(loop_settings, controller, services, links, &*monitor, error);
+        const auto loop =
+            control::Loop::open(loop_settings, controller, services, links, &*monitor, error);
         if (!loop) return fail(error);
         if (workers->launch(error)) {
             say("ready, control socket " + config.control + ", interfaces " + describe(interfaces));
@@ -154,9 +160,12 @@ int main(int argc, char** argv) {
     control::Config config;
     std::string error;
     switch (control::read_command_line(argc, argv, FANFARE_VERSION, config, error)) {
-        case control::CommandLine::done: return 0;
-        case control::CommandLine::wrong: return fail(error, kWrongUse);
-        case control::CommandLine::run: break;
+        case control::CommandLine::done:
+            return 0;
+        case control::CommandLine::wrong:
+            return fail(error, kWrongUse);
+        case control::CommandLine::run:
+            break;
     }
     return run(config);
 }
