@@ -73,7 +73,7 @@ class BadInput(TransferTest):
         host = network.host('user', '10.77.0.1/24')
         os.chmod(self.folder, 0o777)
         self.refused(['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--', *self.daemon_argv()],
-                     ['ermi'], host=host)
+                     ['CAP_NET_ADMIN'], host=host)
 
     def test_a_second_daemon_on_one_socket_is_refused_and_the_first_goes_on(self):
         self.make_hosts(1)

@@ -74,7 +74,7 @@ class Hostile(TransferTest):
             'address_family': packets.with_checksum(spm[:28] + b'\0\x09' + spm[30:]),
             'options_truncated': with_options(b'\0\x04'),
             'options_length_missing': with_options(b'\x8e\x04\0\0'),
-            'options_length_wrong': with_options(length(4000) + b'\x8e\x04\0\0'),
+            'options_length_wrong': with_options(length(4) + b'\x8e\x04\0\0'),
             'option_too_short': with_options(length(8) + b'\x8e\0\0\0'),
             'option_overrun': with_options(length(8) + b'\x8e\x40\0\0'),
             'too_many_options': with_options(length(4 + 20 * 4) + b'\x55\x04\0\0' * 19 + b'\xd5\x04\0\0'),
