@@ -39,7 +39,7 @@ class NakScheduler {
     void overheard(std::uint64_t ordinal, Nanos now);
 
     struct Due {
-        std::size_t count = 0;   // numbers to ask for now
+        std::size_t count = 0;   // numbers to ask for at once
         std::uint64_t lost = 0;  // != 0: retries of this number are exhausted
         bool more = false;       // budget or room ran out before the timers did
     };
