@@ -131,6 +131,8 @@ SubscribeArguments subscribe_from(const SubscribeText& text) {
     if (out.sessions > 1 && out.output.empty() && !out.feed_check)
         throw UsageFailure(
             "--sessions above 1 needs --output DIR: every session gets a file of its own");
+    if (out.session.report_file == "-" && !out.feed_check)
+        throw UsageFailure("--report: standard output is the data's; name a file");
     if (out.feed_check && (out.sessions > 1 || !out.output.empty() || out.session.zmq))
         throw UsageFailure(
             "--feed-check reads one session and excludes --sessions, --output, --zmq");
@@ -209,13 +211,12 @@ std::optional<Arguments> parse_command_line(int argc, const char* const* argv, s
     auto* options = app.add_subcommand("options", "the table of socket options");
     auto* version =
         app.add_subcommand("version", "the tool's version, and the daemon's if one answers");
-    auto* run =
-        app.add_subcommand("run", "runs a program whose IPPROTO_RM sockets become Fanfare's");
+    auto* run = app.add_subcommand(
+        "run", "PROGRAM...: runs a program whose IPPROTO_RM sockets become Fanfare's");
     add_publish(*pub, publish);
     add_subscribe(*sub, subscribe);
     status->add_flag("--json", out.status_json, "as JSON");
     run->prefix_command();
-    run->add_option("PROGRAM", out.program, "program and its arguments");
 
     try {
         app.parse(argc, argv);
@@ -249,7 +250,7 @@ std::optional<Arguments> parse_command_line(int argc, const char* const* argv, s
             "more");
     } else {
         out.command = Command::run;
-        for (const std::string& word : run->remaining()) out.program.push_back(word);
+        out.program = run->remaining();
     }
     return out;
 }
