@@ -2,29 +2,31 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <compare>
 #include <functional>
 #include <limits>
 
 namespace fanfare {
 
-// Nanoseconds since an arbitrary epoch that is the same for all calls on one object. The engine never
-// reads a clock: time is an argument.
+// Nanoseconds since an arbitrary epoch that is the same for all calls on one object. The engine
+// never reads a clock: time is an argument.
 using Nanos = std::int64_t;
 inline constexpr Nanos kNever = std::numeric_limits<Nanos>::max();
 inline constexpr Nanos kMicrosecond = 1'000;
 inline constexpr Nanos kMillisecond = 1'000'000;
 inline constexpr Nanos kSecond = 1'000'000'000;
 
-// An internetwork address (NLA). IPv4 today, held in host byte order; a type of its own so that IPv6
-// can come without touching its users. Value 0 means "none".
+// An internetwork address (NLA). IPv4 today, held in host byte order; a type of its own so that
+// IPv6 can come without touching its users. Value 0 means "none".
 struct Address {
     std::uint32_t v4 = 0;
 
-    static constexpr Address from_octets(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
-        return Address{(std::uint32_t{a} << 24) | (std::uint32_t{b} << 16) | (std::uint32_t{c} << 8) | d};
+    static constexpr Address from_octets(std::uint8_t a, std::uint8_t b, std::uint8_t c,
+                                         std::uint8_t d) {
+        return Address{(std::uint32_t{a} << 24) | (std::uint32_t{b} << 16) |
+                       (std::uint32_t{c} << 8) | d};
     }
     constexpr bool is_none() const { return v4 == 0; }
     constexpr bool is_multicast() const { return (v4 >> 28) == 0xE; }
@@ -51,12 +53,18 @@ struct Tsi {
     }
 };
 
-// 32-bit serial number arithmetic (RFC 3208 section 5.1 uses it for every sqn). `a` is before `b` when
-// the forward distance from a to b is less than 2^31.
+// 32-bit serial number arithmetic (RFC 3208 section 5.1 uses it for every sqn). `a` is before `b`
+// when the forward distance from a to b is less than 2^31.
 using Sqn = std::uint32_t;
-constexpr std::int32_t sqn_distance(Sqn from, Sqn to) { return static_cast<std::int32_t>(to - from); }
-constexpr bool sqn_before(Sqn a, Sqn b) { return sqn_distance(a, b) > 0; }
-constexpr bool sqn_before_or_equal(Sqn a, Sqn b) { return sqn_distance(a, b) >= 0; }
+constexpr std::int32_t sqn_distance(Sqn from, Sqn to) {
+    return static_cast<std::int32_t>(to - from);
+}
+constexpr bool sqn_before(Sqn a, Sqn b) {
+    return sqn_distance(a, b) > 0;
+}
+constexpr bool sqn_before_or_equal(Sqn a, Sqn b) {
+    return sqn_distance(a, b) >= 0;
+}
 
 }  // namespace fanfare
 

@@ -1,0 +1,199 @@
+#include "embed/workers.hpp"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "dataplane/dpdk/device.hpp"
+#include "dataplane/dpdk/eal.hpp"
+#include "dataplane/dpdk/lcore_runner.hpp"
+#include "dataplane/handover.hpp"
+#include "dataplane/worker.hpp"
+#include "ipc/layout.hpp"
+#include "ipc/memory.hpp"
+
+namespace fanfare::embed {
+namespace {
+
+namespace dpdk = dataplane::dpdk;
+using DpdkWorker = dataplane::Worker<dpdk::DpdkPort>;
+
+std::vector<dpdk::DeviceRequest> device_requests(const control::Config& config) {
+    std::vector<dpdk::DeviceRequest> requests;
+    for (const auto& i : config.interfaces)
+        requests.push_back(
+            {i.name, i.device, i.address, static_cast<std::uint16_t>(i.mtu), config.take_over});
+    return requests;
+}
+
+dpdk::Idle idle_of(const std::string& word) {
+    if (word == "busy") return dpdk::Idle::busy;
+    return word == "sleep" ? dpdk::Idle::sleep : dpdk::Idle::yield;
+}
+
+// What one worker shares with control and clients.
+struct Shared {
+    explicit Shared(std::uint32_t index) : link(index) {}
+    dataplane::WorkerLink link;
+    ipc::Region page;
+    ipc::Descriptor doorbell, control_bell;
+
+    bool open(std::string& error) {
+        ipc::MemoryFailure failure;
+        auto region = ipc::Region::create({"fanfare-worker", ipc::kPageSize, false, true}, failure);
+        if (!region || !region->seal(ipc::SealKind::receive, failure)) {
+            error = "no memory for a worker's page: " + failure.text;
+            return false;
+        }
+        page = std::move(*region);
+        link.page = ipc::init_worker_page(page.memory(), link.worker);
+        doorbell.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+        control_bell.reset(::eventfd(0, EFD_CLOEXEC));
+        if (!doorbell || !control_bell) {
+            error = std::string("no descriptor for a worker's bells: ") + std::strerror(errno);
+            return false;
+        }
+        link.doorbell = doorbell.get();
+        link.control_bell = control_bell.get();
+        return true;
+    }
+};
+
+}  // namespace
+
+// In the order in which they are made; they go in the reverse one.
+struct Workers::Parts {
+    dpdk::Idle idle = dpdk::Idle::yield;
+    std::unique_ptr<dpdk::Eal> eal;
+    std::vector<std::unique_ptr<dpdk::Device>> devices;
+    std::vector<std::unique_ptr<Shared>> shared;
+    std::unique_ptr<dataplane::HandoverMesh> mesh;
+    std::vector<std::unique_ptr<DpdkWorker>> workers;
+    std::unique_ptr<dpdk::LcoreRunner> runner;
+};
+
+bool check_devices(const control::Config& config, std::string& error) {
+    return dpdk::check_devices(device_requests(config), error);
+}
+
+Workers::Workers(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Workers::~Workers() {
+    stop();
+}
+
+std::unique_ptr<Workers> Workers::open(const control::Config& config,
+                                       std::vector<control::Interface>& interfaces,
+                                       const checksum::Kernels& kernels, std::uint64_t seed,
+                                       const std::function<void(const std::string&)>& log,
+                                       std::string& error) {
+    auto parts = std::make_unique<Parts>();
+    const auto requests = device_requests(config);
+    dpdk::EalSettings eal;
+    eal.request.lcores = config.lcores;
+    eal.request.arguments = config.eal;
+    for (const auto& request : requests) {
+        eal.request.devices.push_back(request.device);
+        eal.request.mtu = std::max(eal.request.mtu, request.mtu);
+    }
+    eal.log = log;
+    parts->idle = idle_of(config.idle);
+    parts->eal = dpdk::Eal::start(eal, error);
+    if (!parts->eal) return nullptr;
+    const unsigned count = parts->eal->workers();
+    if (count == 0 || count > dataplane::kMaxWorkers) {
+        error = "daemon.lcores (--lcores) names " + std::to_string(count) + " cores; 1 to " +
+                std::to_string(dataplane::kMaxWorkers) + " are possible";
+        return nullptr;
+    }
+    parts->devices =
+        dpdk::open_devices(*parts->eal, requests, static_cast<std::uint16_t>(count), error);
+    if (parts->devices.empty()) return nullptr;
+
+    std::uint16_t mtu_max = 0;
+    dataplane::WorkerConfig worker;
+    for (std::size_t i = 0; i < parts->devices.size(); ++i) {
+        const dpdk::Device& device = *parts->devices[i];
+        for (const auto& note : device.notes()) log(note);
+        interfaces[i].mtu = device.mtu();
+        interfaces[i].kernel_name = device.kernel_name();
+        interfaces[i].up = device.link().up;
+        worker.interfaces.push_back(interfaces[i].spec);
+        mtu_max = std::max(mtu_max, device.mtu());
+    }
+    parts->mesh = std::make_unique<dataplane::HandoverMesh>(count, mtu_max);
+    worker.workers = count;
+    worker.receive_loss = config.loss;
+    worker.receive_sessions_max = static_cast<std::uint32_t>(config.limits_receive_sessions);
+    worker.source_sessions_max = static_cast<std::uint32_t>(config.limits_send_sessions);
+    worker.kernels = &kernels;
+    worker.wake = control::system_wake_functions();
+    for (unsigned w = 0; w < count; ++w) {
+        parts->shared.push_back(std::make_unique<Shared>(w));
+        if (!parts->shared.back()->open(error)) return nullptr;
+        worker.index = w;
+        worker.seed = seed + w;
+        std::vector<dpdk::DpdkPort*> ports;
+        for (const auto& device : parts->devices)
+            ports.push_back(w < device->ports() ? &device->port(static_cast<std::uint16_t>(w))
+                                                : nullptr);
+        parts->workers.push_back(
+            std::make_unique<DpdkWorker>(worker, parts->shared.back()->link, std::move(ports),
+                                         count > 1 ? parts->mesh.get() : nullptr));
+    }
+    parts->runner = std::make_unique<dpdk::LcoreRunner>(*parts->eal);
+    return std::unique_ptr<Workers>(new Workers(std::move(parts)));
+}
+
+bool Workers::launch(std::string& error) {
+    for (unsigned w = 0; w < parts_->workers.size(); ++w) {
+        dpdk::IdleSettings idle;
+        idle.idle = parts_->idle;
+        idle.page = parts_->shared[w]->link.page;
+        idle.doorbell = parts_->shared[w]->link.doorbell;
+        if (!parts_->runner->launch(w, dpdk::pollable(*parts_->workers[w]), idle, error))
+            return false;
+    }
+    return true;
+}
+
+void Workers::stop() {
+    if (!parts_->runner) return;
+    parts_->runner->request_stop();
+    parts_->runner->wait();
+    parts_->runner.reset();
+}
+
+std::size_t Workers::poll(unsigned index, Nanos now) {
+    return parts_->workers[index]->poll(now);
+}
+
+Nanos Workers::now() const {
+    return parts_->eal->clock().now();
+}
+
+unsigned Workers::count() const {
+    return static_cast<unsigned>(parts_->workers.size());
+}
+
+std::vector<dataplane::WorkerLink*> Workers::links() const {
+    std::vector<dataplane::WorkerLink*> out;
+    for (const auto& shared : parts_->shared) out.push_back(&shared->link);
+    return out;
+}
+
+std::vector<control::WorkerDescriptors> Workers::descriptors() const {
+    std::vector<control::WorkerDescriptors> out;
+    for (const auto& shared : parts_->shared)
+        out.push_back({shared->page.descriptor(), shared->doorbell.get()});
+    return out;
+}
+
+bool Workers::link_up(std::uint32_t interface, bool& gone) const {
+    const dpdk::DeviceLink link = parts_->devices[interface]->link();
+    gone = link.gone;
+    return link.up;
+}
+
+}  // namespace fanfare::embed

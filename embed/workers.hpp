@@ -1,0 +1,54 @@
+// A dataplane put together: EAL, devices, one worker for each core, and what ties them to control.
+// The daemon launches the workers on their cores; an embedded engine turns its own (engine.hpp).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "control/config.hpp"
+#include "control/system_services.hpp"
+#include "dataplane/commands.hpp"
+
+namespace fanfare::embed {
+
+class Workers {
+  public:
+    // Starts DPDK, opens the devices and sets `interfaces` (in the order of the configuration) to
+    // what they are like. nullptr, with one line in `error`; nothing runs then.
+    static std::unique_ptr<Workers> open(const control::Config& config,
+                                         std::vector<control::Interface>& interfaces,
+                                         const checksum::Kernels& kernels, std::uint64_t seed,
+                                         const std::function<void(const std::string&)>& log,
+                                         std::string& error);
+    // Ends the workers and closes everything.
+    ~Workers();
+
+    // The workers begin to turn. False, with one line in `error`, if a core cannot be had.
+    bool launch(std::string& error);
+    // Ends them, whatever they say, and waits. They must not be looked at afterwards.
+    void stop();
+
+    // Instead of launch(): one turn of worker `index`, by the caller's own thread, always the same
+    // one. Returns how much it did.
+    std::size_t poll(unsigned index, Nanos now);
+    // CLOCK_MONOTONIC from the cycle counter, the clock that launched workers use.
+    Nanos now() const;
+    unsigned count() const;
+
+    std::vector<dataplane::WorkerLink*> links() const;
+    std::vector<control::WorkerDescriptors> descriptors() const;
+    // Link of an interface whose device has no kernel interface behind it.
+    bool link_up(std::uint32_t interface, bool& gone) const;
+
+  private:
+    struct Parts;
+    explicit Workers(std::unique_ptr<Parts> parts);
+    std::unique_ptr<Parts> parts_;
+};
+
+// What can be said about the devices before DPDK starts. False, with one line in `error`.
+bool check_devices(const control::Config& config, std::string& error);
+
+}  // namespace fanfare::embed
