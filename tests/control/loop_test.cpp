@@ -51,7 +51,10 @@ class Client {
         message.msg_iovlen = 1;
         message.msg_control = control;
         message.msg_controllen = sizeof(control);
-        const ssize_t got = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
+        ssize_t got = 0;
+        do {
+            got = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
+        } while (got < 0 && errno == EINTR);  // a receive with a time limit is not restarted
         passed.clear();
         for (cmsghdr* c = CMSG_FIRSTHDR(&message); got > 0 && c != nullptr;
              c = CMSG_NXTHDR(&message, c)) {
@@ -123,6 +126,7 @@ class LoopTest : public ::testing::Test {
         doorbell.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
         bell.reset(::eventfd(0, EFD_CLOEXEC));
         stop.reset(::eventfd(0, EFD_CLOEXEC));
+        ASSERT_TRUE(page->seal(ipc::SealKind::receive, failure));
         link.page = ipc::init_worker_page(page->memory(), 0);
         link.doorbell = doorbell.get();
         link.control_bell = bell.get();
