@@ -14,13 +14,13 @@
 #include <string>
 #include <vector>
 
-#include "embed/workers.hpp"
 #include "control/access.hpp"
 #include "control/config.hpp"
 #include "control/control_socket.hpp"
 #include "control/link_monitor.hpp"
 #include "control/loop.hpp"
 #include "control/text.hpp"
+#include "embed/workers.hpp"
 #include "engine/checksum/checksum.hpp"
 #include "ipc/sigbus.hpp"
 

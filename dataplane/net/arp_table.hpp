@@ -49,7 +49,8 @@ class ArpTable {
     bool next_ready(engine::TxFrame& frame, MacAddress& mac);
     // Frames that waited too long or for nobody.
     bool next_given_up(engine::TxFrame& frame, Nanos now);
-    // Addresses to ask for now; each call that returns true counts as one request sent.
+    // Addresses to be asked for at this time; each call that returns true counts as one request
+    // sent.
     bool next_request(Address& target, Nanos now);
     // When next_request or next_given_up has something again, without any call in between.
     Nanos next_deadline() const { return deadline_; }
