@@ -56,7 +56,7 @@ void send_stream(Outlet& outlet, Input& input) {
     }
 }
 
-// `take` gets every message; `pause` is called when the input has no more for now.
+// `take` gets every message; `pause` is called when the input has no more at the moment.
 template <typename Take, typename Pause>
 void cut_messages(const PublishArguments& arguments, Outlet& outlet, Input& input, Take&& take,
                   Pause&& pause) {

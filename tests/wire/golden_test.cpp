@@ -163,8 +163,9 @@ test::Capture capture_named(const std::string& name) {
     const char* const folder = std::getenv("FANFARE_CAPTURES");
     return test::read_capture(std::string(folder == nullptr ? "." : folder) + "/" + name + ".pcap");
 }
-#define SKIP_WITHOUT(capture) \
-    if ((capture).frames.empty()) GTEST_SKIP() << "FANFARE_CAPTURES names no folder with the captures"
+#define SKIP_WITHOUT(capture)     \
+    if ((capture).frames.empty()) \
+    GTEST_SKIP() << "FANFARE_CAPTURES names no folder with the captures"
 
 TEST(Captures, PacketsOfZeroMqDecodeWithRightChecksums) {
     for (const char* name : {"pgm_zmtp1", "epgm_zmtp1"}) {
