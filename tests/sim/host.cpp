@@ -85,9 +85,10 @@ bool Host::turn(Nanos now) {
         for (int i = 0; i < kPollsPerTurn && engine->worker && engine->worker->poll(now) > 0; ++i)
             moved = true;
     for (auto& sender : senders_)
-        if (sender->opened) moved |= sender->act(now);
-    for (auto& reception : receptions_)
-        for (auto& reader : reception->readers) moved |= reader->act(now);
+        if (sender->opened && !plan_.on_sender) moved |= sender->act(now);
+    if (!plan_.on_reader)
+        for (auto& reception : receptions_)
+            for (auto& reader : reception->readers) moved |= reader->act(now);
     return moved;
 }
 
@@ -185,6 +186,7 @@ void Host::open(Sender& sender) {
     source_workers_[sender.id()] = worker;
     sender.opened = true;
     post(worker, command);
+    if (plan_.on_sender) plan_.on_sender(sender);
 }
 
 void Host::start_listening(const ListenPlan& plan) {
@@ -313,6 +315,7 @@ void Host::open_reception(Engine& engine, const WorkerEvent& event) {
             command.page = reader->page();
             command.endpoint = static_cast<int>(socket_id);
             post(engine.link.worker, command);
+            if (plan_.on_reader) plan_.on_reader(*reader);
         }
     }
     receptions_.push_back(std::move(reception));

@@ -27,6 +27,10 @@ struct HostPlan {
     std::uint64_t receive_log_bytes = 1 << 20;
     std::uint32_t receive_index_entries = 1 << 12;
     std::uint32_t spares = 4;  // kept with each worker
+    // Where programs run when not in the host's own turns: each is told once, and somebody else
+    // lets it act. A reader lives as long as the host.
+    std::function<void(Sender&)> on_sender;
+    std::function<void(Reader&)> on_reader;
 };
 
 // What a listener of one group does with each session that opens.

@@ -46,9 +46,11 @@ bool Sender::act(Nanos now) {
             return true;
         }
         if (result.status == client::WriteStatus::no_room) {
-            asleep_ = ipc::prepare_sleep(ipc::AtomicMemory{}, page_->send_sleeping,
-                                         [&] { return writer_->changed(); });
-            if (asleep_) return moved;
+            asleep_ = true;  // before the flag: the wake-up may come at once
+            if (ipc::prepare_sleep(ipc::AtomicMemory{}, page_->send_sleeping,
+                                   [&] { return writer_->changed(); }))
+                return moved;
+            asleep_ = false;
             continue;
         }
         moved = true;
@@ -91,14 +93,16 @@ bool Reader::act(Nanos now) {
     }
     int taken = 0;
     while (state_ == State::reading && taken < kMessagesPerTurn) {
-        if (take_one())
+        if (take_one()) {
             ++taken;
-        else if (state_ == State::reading &&
-                 ipc::prepare_sleep(ipc::AtomicMemory{}, page_->receive_sleeping,
-                                    [&] { return reader_.changed(); })) {
-            asleep_ = true;
-            break;
+            continue;
         }
+        if (state_ != State::reading) break;
+        asleep_ = true;  // before the flag: the wake-up may come at once
+        if (ipc::prepare_sleep(ipc::AtomicMemory{}, page_->receive_sleeping,
+                               [&] { return reader_.changed(); }))
+            break;
+        asleep_ = false;
     }
     next_ = now + plan_.pause_ns;
     return taken > 0;

@@ -2,6 +2,7 @@
 // the daemon.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -42,6 +43,9 @@ struct SenderPlan {
         ~std::uint32_t{0};  // messages that are written before the ending, at most content.messages
 };
 
+// What another thread may ask of a program while it acts is atomic: in the race test a program has
+// a thread of its own; wake() comes from the worker's.
+
 // Writes its messages in time and asks for its ending; the host does what it asks.
 class Sender {
   public:
@@ -76,10 +80,11 @@ class Sender {
     ipc::SendParts parts_;
     ipc::SocketPage* page_;
     std::optional<client::MessageWriter> writer_;
-    std::uint32_t written_ = 0;
+    std::atomic<std::uint32_t> written_{
+        0};                   // release; partner: the host, which then asks for the ending
     std::size_t offset_ = 0;  // stream: octets of the message at hand already given
     Nanos next_ = 0;
-    bool asleep_ = false, was_reset_ = false;
+    std::atomic<bool> asleep_{false}, was_reset_{false};
     std::vector<std::byte> message_;
 };
 
@@ -124,8 +129,9 @@ class Reader {
     ContentShape content_;
     std::optional<ContentCheck> check_;
     bool joined_late_ = false, placed_ = false;
-    State state_ = State::reading;
-    bool asleep_ = false;
+    std::atomic<State> state_{
+        State::reading};  // release behind all it read; partner: the host, which lets go then
+    std::atomic<bool> asleep_{false};
     ResetCause cause_ = ResetCause::none;
     Nanos next_ = 0;
     std::vector<std::byte> room_, message_;
