@@ -56,6 +56,10 @@ class Peer {
     ~Peer() {
         kill(process_, SIGKILL);
         waitpid(process_, nullptr, 0);
+        // Killed, it could not take its folder away; the next daemon would.
+        const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+        const std::string root = runtime != nullptr ? runtime : "/tmp";
+        rmdir((root + "/dpdk/fanfare-" + std::to_string(process_)).c_str());
     }
 
   private:

@@ -1,0 +1,141 @@
+/* Fanfare as one side of the end-to-end bench.
+ *   fanfare_feed send|receive CONTROL_SOCKET GROUP PORT --size OCTETS [--seconds S] [--udp PORT] [--rate BITS]
+ *                [--window OCTETS] [--packed]
+ * `send` writes messages into the send window for S seconds; `receive` reads them where they stand in the receive
+ * window, checks every octet, and prints one line of JSON. Status 0 only if all is there. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fanfare/socket.h"
+#include "feed_message.h"
+
+struct arguments {
+    const char *control, *group;
+    int port, packed;
+    uint32_t udp;
+    size_t size;
+    double seconds;
+    uint64_t rate, window;
+};
+
+static void fail(const char* what) {
+    fprintf(stderr, "fanfare_feed: %s: %s\n", what, fanfare_last_error_text());
+    exit(1);
+}
+
+static void set(int fd, int name, const void* value, socklen_t length, const char* what) {
+    if (fanfare_setsockopt(fd, IPPROTO_RM, name, value, length) != 0) fail(what);
+}
+
+static struct sockaddr_in address_of(const struct arguments* a) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)a->port)};
+    if (inet_pton(AF_INET, a->group, &to.sin_addr) != 1) {
+        fprintf(stderr, "fanfare_feed: %s is no IPv4 address\n", a->group);
+        exit(2);
+    }
+    return to;
+}
+
+static int run_send(int fd, const struct arguments* a) {
+    const struct sockaddr_in to = address_of(a);
+    const uint32_t packed = (uint32_t)a->packed;
+    set(fd, FANFARE_RATE_BITS, &a->rate, sizeof a->rate, "rate");
+    if (a->window != 0) set(fd, FANFARE_WINDOW_BYTES, &a->window, sizeof a->window, "window");
+    if (packed) set(fd, FANFARE_PACKED, &packed, sizeof packed, "packed");
+    if (fanfare_connect(fd, (const struct sockaddr*)&to, sizeof to) != 0) fail("connect");
+    enum { kBatch = 32 }; /* messages between two publications and two looks at the clock */
+    double end = 0;
+    for (uint64_t number = 0, last = 0; !last;) {
+        if (number == 1) {
+            usleep((useconds_t)(FEED_PAUSE * 1e6));
+            end = feed_seconds() + a->seconds;
+        }
+        last = number > 0 && feed_seconds() >= end;
+        const int batch = last || number == 0 ? 1 : kBatch;
+        for (int i = 0; i < batch; ++i, ++number) {
+            void* room = NULL;
+            size_t got = 0;
+            if (fanfare_claim(fd, a->size, &room, &got, 0) != 0) fail("claim");
+            feed_fill(room, a->size, number, last);
+            if (fanfare_commit(fd, a->size) != 0) fail("commit");
+        }
+        if (fanfare_publish(fd) != 0) fail("publish");
+    }
+    if (fanfare_shutdown(fd, SHUT_WR) != 0) fail("shutdown");
+    /* The daemon sends and repairs on without us. */
+    return 0;
+}
+
+static int run_receive(int listener, const struct arguments* a) {
+    const struct sockaddr_in to = address_of(a);
+    if (fanfare_bind(listener, (const struct sockaddr*)&to, sizeof to) != 0) fail("bind");
+    if (a->window != 0) set(listener, FANFARE_RECEIVE_WINDOW, &a->window, sizeof a->window, "receive window");
+    if (fanfare_listen(listener, 1) != 0) fail("listen");
+    fprintf(stderr, "ready\n");
+    const int fd = fanfare_accept(listener, NULL, NULL);
+    if (fd < 0) fail("accept");
+    enum { kViews = 64 };
+    struct fanfare_view views[kViews];
+    double first = 0, now = 0;
+    for (uint64_t number = 0, last = 0; !last;) {
+        const int count = fanfare_peek(fd, views, kViews, 0);
+        if (count <= 0) fail("receive");
+        if (number <= 1) first = feed_seconds();
+        for (int i = 0; i < count && !last; ++i) {
+            const int right = views[i].bytes == a->size && feed_check(views[i].data, a->size, number, &last);
+            if (!right || fanfare_intact(fd, &views[i]) != 1) {
+                if (fanfare_intact(fd, &views[i]) != 1) fprintf(stderr, "fanfare_feed: overtaken\n");
+                fprintf(stderr, "fanfare_feed: message %llu of %zu octets is wrong\n", (unsigned long long)number,
+                        views[i].bytes);
+                return 1;
+            }
+            ++number;
+        }
+        if (fanfare_consume(fd, views, (size_t)count) != 0) fail("consume");
+        if (!last) continue;
+        now = feed_seconds();
+        printf("{\"messages\": %llu, \"seconds\": %.6f}\n", (unsigned long long)number - 1, now - first);
+    }
+    return 0;
+}
+
+int main(int argc, char** argv) {
+    struct arguments a = {.size = 1400, .seconds = 2};
+    if (argc < 5) {
+        fprintf(stderr, "usage: fanfare_feed send|receive CONTROL_SOCKET GROUP PORT [options]\n");
+        return 2;
+    }
+    a.control = argv[2];
+    a.group = argv[3];
+    a.port = atoi(argv[4]);
+    for (int i = 5; i < argc; ++i) {
+        const char* value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--packed") == 0) {
+            a.packed = 1;
+            continue;
+        }
+        if (strcmp(argv[i], "--size") == 0) a.size = strtoul(value, NULL, 10);
+        else if (strcmp(argv[i], "--seconds") == 0) a.seconds = atof(value);
+        else if (strcmp(argv[i], "--udp") == 0) a.udp = (uint32_t)atoi(value);
+        else if (strcmp(argv[i], "--rate") == 0) a.rate = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--window") == 0) a.window = strtoull(value, NULL, 10);
+        else {
+            fprintf(stderr, "fanfare_feed: %s is no option\n", argv[i]);
+            return 2;
+        }
+        ++i;
+    }
+    if (a.size < FEED_LEAST || a.size > FEED_MOST) {
+        fprintf(stderr, "fanfare_feed: --size %zu is outside %d to %d\n", a.size, FEED_LEAST, FEED_MOST);
+        return 2;
+    }
+    if (fanfare_set_control(a.control) != 0) fail("control");
+    const int fd = fanfare_socket(AF_INET, SOCK_RDM, IPPROTO_RM);
+    if (fd < 0) fail("socket");
+    if (a.udp != 0) set(fd, FANFARE_UDP_PORT, &a.udp, sizeof a.udp, "udp port");
+    return strcmp(argv[1], "send") == 0 ? run_send(fd, &a) : run_receive(fd, &a);
+}
