@@ -22,7 +22,7 @@ class Input {
     std::uint8_t octet() { return empty() ? std::uint8_t{0} : *at_++; }
     std::size_t take(void* to, std::size_t bytes) {
         const std::size_t n = std::min(bytes, static_cast<std::size_t>(end_ - at_));
-        std::memcpy(to, at_, n);
+        if (n != 0) std::memcpy(to, at_, n);
         at_ += n;
         return n;
     }
