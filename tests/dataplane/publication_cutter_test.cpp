@@ -119,6 +119,11 @@ TEST_F(CutterTest, LengthsBeyondWhatIsPublishedAreRefused) {
     tail -= 16;
     expect_refused();
 }
+TEST_F(CutterTest, PaddingBeyondWhatIsPublishedIsRefused) {
+    message(40);
+    tail -= 4;
+    expect_refused();
+}
 TEST_F(CutterTest, LengthsBeyondTheLogAreRefused) {
     record(0xFFFFFFFF, 0xFFFFFFFF, 0);
     tail = kLog;

@@ -407,6 +407,8 @@ TEST_F(NextHop, WithoutAGatewayItIsWhereTheSpmsComeFrom) {
         EXPECT_EQ(nak.substr(0, 12), "020000000001");
         EXPECT_EQ(nak.substr(60, 8), "c0a80701");
     }
+    // Nobody on this link has that address: asking for it would be a wait for nothing.
+    EXPECT_EQ(network.hosts.back()->counters().arp_requests_sent.get(), 0u);
 }
 
 TEST(Link, TagsAndDscpAreOnEveryFrameAndOtherVlansAreIgnored) {

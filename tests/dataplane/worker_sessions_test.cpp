@@ -335,6 +335,19 @@ TEST_F(Sessions, ASourceThatOnlyAnnouncesGivesItsSpareBackWhenItFallsSilent) {
     EXPECT_EQ(receiver.counters().sessions_opened.get(), 0u);
 }
 
+TEST_F(Sessions, ASourceThatEndsWithoutDataTakesOneSpareAndNotOneForEachLastWord) {
+    receiver.listen(kGroup, kPort, 0, 3);
+    network.settle();
+    sending = &sender.send();
+    network.settle();
+    sender.finish(*sending);
+    network.run(2 * kSecond);
+    int returned = 0;
+    for (auto& w : receiver.windows) returned += w->returned;
+    EXPECT_EQ(returned, 1);
+    EXPECT_TRUE(receiver.opened().empty());
+}
+
 TEST_F(Sessions, SparesComeBackWhenAskedFor) {
     receiver.listen(kGroup, kPort, 0, 3);
     network.settle();
