@@ -122,8 +122,8 @@ bool Reader::take_one() {
             state_ = State::finished;
             return false;
         case client::ReadStatus::reset:
-            state_ = State::reset;
             cause_ = result.cause;
+            state_ = State::reset;
             return false;
         case client::ReadStatus::data:
         case client::ReadStatus::message_continues:
