@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -39,6 +42,47 @@ std::string shell(const std::string& command) {
 std::string device_text(const std::string& driver, const std::string& interface) {
     return "net_" + driver + interface.substr(1) + ",iface=" + interface;
 }
+
+constexpr const char* kHold = "FANFARE_TEST_HOLD";
+
+// Another process that has a device open until it is killed. It says so with one octet on its
+// standard output.
+class Holder {
+  public:
+    explicit Holder(const std::string& device) {
+        int ends[2];
+        if (pipe(ends) != 0) return;
+        process_ = fork();
+        if (process_ == 0) {
+            dup2(ends[1], STDOUT_FILENO);
+            close(ends[0]);
+            setenv(kHold, device.c_str(), 1);
+            execl("/proc/self/exe", "dpdk_veth_test", nullptr);
+            _exit(1);
+        }
+        close(ends[1]);
+        char octet = 0;
+        holds_ = read(ends[0], &octet, 1) == 1;
+        close(ends[0]);
+    }
+    ~Holder() {
+        kill(process_, SIGKILL);
+        waitpid(process_, nullptr, 0);
+        rmdir(("/var/run/dpdk/fanfare-" + std::to_string(process_)).c_str());
+    }
+    bool holds() const { return holds_; }
+
+    static int run(const std::string& device) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        const auto held = open_test_device(device);
+        if (!held || write(STDOUT_FILENO, "x", 1) != 1) return 1;
+        for (;;) pause();
+    }
+
+  private:
+    pid_t process_ = -1;
+    bool holds_ = false;
+};
 
 class VethTest : public testing::TestWithParam<const char*> {
   protected:
@@ -192,6 +236,17 @@ TEST_P(VethTest, CanBeOpenedAgainRightAfterItWasClosed) {
     }
 }
 
+TEST_P(VethTest, CanBeOpenedAgainAfterItsHolderWasKilled) {
+    for (int i = 0; i < 2; ++i) {
+        const Holder holder(device_text(GetParam(), "v0"));
+        ASSERT_TRUE(holder.holds());
+    }
+    auto a = open("v0");
+    auto b = open("v1");
+    ASSERT_TRUE(a && b);
+    EXPECT_EQ(exchange(b->port(0), a->port(0), 500, 1514).size(), 500u);
+}
+
 TEST_P(VethTest, SurvivesTheRemovalOfItsInterface) {
     auto a = open("v0");
     ASSERT_TRUE(a);
@@ -267,6 +322,7 @@ TEST(AfXdpTest, NamesTheLargestMtuItTakes) {
 }
 
 int main(int argc, char** argv) {
+    if (const char* device = std::getenv(kHold)) return Holder::run(device);
     testing::InitGoogleTest(&argc, argv);
     have_namespace = enter_namespace();
     return RUN_ALL_TESTS();
