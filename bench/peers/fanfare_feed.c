@@ -48,19 +48,19 @@ static int run_send(int fd, const struct arguments* a) {
     if (packed) set(fd, FANFARE_PACKED, &packed, sizeof packed, "packed");
     if (fanfare_connect(fd, (const struct sockaddr*)&to, sizeof to) != 0) fail("connect");
     enum { kBatch = 32 }; /* messages between two publications and two looks at the clock */
-    double end = 0;
+    double began = 0;
     for (uint64_t number = 0, last = 0; !last;) {
         if (number == 1) {
             usleep((useconds_t)(FEED_PAUSE * 1e6));
-            end = feed_seconds() + a->seconds;
+            began = feed_seconds();
         }
-        last = number > 0 && feed_seconds() >= end;
+        last = number > 0 && feed_seconds() >= began + a->seconds;
         const int batch = last || number == 0 ? 1 : kBatch;
         for (int i = 0; i < batch; ++i, ++number) {
             void* room = NULL;
             size_t got = 0;
             if (fanfare_claim(fd, a->size, &room, &got, 0) != 0) fail("claim");
-            feed_fill(room, a->size, number, last);
+            feed_fill(room, a->size, number, feed_mark(began, last != 0));
             if (fanfare_commit(fd, a->size) != 0) fail("commit");
         }
         if (fanfare_publish(fd) != 0) fail("publish");
@@ -80,13 +80,11 @@ static int run_receive(int listener, const struct arguments* a) {
     if (fd < 0) fail("accept");
     enum { kViews = 64 };
     struct fanfare_view views[kViews];
-    double first = 0, now = 0;
-    for (uint64_t number = 0, last = 0; !last;) {
+    for (uint64_t number = 0, mark = 0; (mark & 1) == 0;) {
         const int count = fanfare_peek(fd, views, kViews, 0);
         if (count <= 0) fail("receive");
-        if (number <= 1) first = feed_seconds();
-        for (int i = 0; i < count && !last; ++i) {
-            const int right = views[i].bytes == a->size && feed_check(views[i].data, a->size, number, &last);
+        for (int i = 0; i < count && (mark & 1) == 0; ++i) {
+            const int right = views[i].bytes == a->size && feed_check(views[i].data, a->size, number, &mark);
             if (!right || fanfare_intact(fd, &views[i]) != 1) {
                 if (fanfare_intact(fd, &views[i]) != 1) fprintf(stderr, "fanfare_feed: overtaken\n");
                 fprintf(stderr, "fanfare_feed: message %llu of %zu octets is wrong\n", (unsigned long long)number,
@@ -96,9 +94,8 @@ static int run_receive(int listener, const struct arguments* a) {
             ++number;
         }
         if (fanfare_consume(fd, views, (size_t)count) != 0) fail("consume");
-        if (!last) continue;
-        now = feed_seconds();
-        printf("{\"messages\": %llu, \"seconds\": %.6f}\n", (unsigned long long)number - 1, now - first);
+        if ((mark & 1) != 0)
+            printf("{\"messages\": %llu, \"seconds\": %.6f}\n", (unsigned long long)number - 1, feed_elapsed(mark));
     }
     return 0;
 }

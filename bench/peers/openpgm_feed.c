@@ -122,19 +122,19 @@ static _Noreturn void run_send(pgm_sock_t* sock, const struct arguments* a) {
     /* 16-aligned: the library's summing copy stores aligned to where the application's octets stand. */
     static char message[FEED_MOST + 16] __attribute__((aligned(16)));
     enum { kBatch = 32 };
-    double end = 0;
+    double began = 0;
     for (uint64_t number = 0, last = 0; !last;) {
         if (number == 1) {
             for (const double go = feed_seconds() + FEED_PAUSE; feed_seconds() < go;) {
                 serve_repairs(sock); /* and the SPM request that the first message brought */
                 wait_a_little(sock);
             }
-            end = feed_seconds() + a->seconds;
+            began = feed_seconds();
         }
-        last = number > 0 && feed_seconds() >= end;
+        last = number > 0 && feed_seconds() >= began + a->seconds;
         const int batch = last || number == 0 ? 1 : kBatch;
         for (int i = 0; i < batch; ++i, ++number) {
-            feed_fill(message, a->size, number, last);
+            feed_fill(message, a->size, number, feed_mark(began, last != 0));
             for (;;) {
                 size_t written = 0;
                 const int status = pgm_send(sock, message, a->size, &written);
@@ -156,8 +156,7 @@ static int run_receive(pgm_sock_t* sock, const struct arguments* a) {
     enum { kBatch = 32 };
     static struct pgm_msgv_t messages[kBatch];
     static char joined[65536];
-    double first = 0;
-    for (uint64_t number = 0, last = 0; !last;) {
+    for (uint64_t number = 0, mark = 0; (mark & 1) == 0;) {
         size_t got = 0;
         pgm_error_t* error = NULL;
         const int status = pgm_recvmsgv(sock, messages, kBatch, MSG_DONTWAIT, &got, &error);
@@ -170,8 +169,7 @@ static int run_receive(pgm_sock_t* sock, const struct arguments* a) {
             wait_a_little(sock);
             continue;
         }
-        if (number <= 1) first = feed_seconds();
-        for (size_t taken = 0, i = 0; taken < got && !last; ++i, ++number) {
+        for (size_t taken = 0, i = 0; taken < got && (mark & 1) == 0; ++i, ++number) {
             size_t length = 0;
             const char* data = messages[i].msgv_skb[0]->data;
             for (unsigned k = 0; k < messages[i].msgv_len; ++k) length += messages[i].msgv_skb[k]->len;
@@ -183,16 +181,15 @@ static int run_receive(pgm_sock_t* sock, const struct arguments* a) {
                 }
                 data = joined;
             }
-            if (length != a->size || !feed_check(data, length, number, &last)) {
+            if (length != a->size || !feed_check(data, length, number, &mark)) {
                 fprintf(stderr, "openpgm_feed: message %llu of %zu octets is wrong\n", (unsigned long long)number,
                         length);
                 return 1;
             }
             taken += length;
         }
-        if (last)
-            printf("{\"messages\": %llu, \"seconds\": %.6f}\n", (unsigned long long)number - 1,
-                   feed_seconds() - first);
+        if ((mark & 1) != 0)
+            printf("{\"messages\": %llu, \"seconds\": %.6f}\n", (unsigned long long)number - 1, feed_elapsed(mark));
     }
     return 0;
 }
