@@ -1,6 +1,6 @@
-/* How far two cores are from each other: nanoseconds for a cache line to go there and back. The virtual cores of one
- * machine are sometimes near (some 100 ns) and sometimes far (some 500), which moves every figure of a pair.
- *   core_distance CPU CPU */
+/* How far two cores are from each other: nanoseconds for a cache line to go there and back. The
+ * virtual cores of one machine are sometimes near (some 100 ns) and sometimes far (some 500), which
+ * moves every figure of a pair. core_distance CPU CPU */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>

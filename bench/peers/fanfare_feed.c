@@ -1,8 +1,10 @@
 /* Fanfare as one side of the end-to-end bench.
- *   fanfare_feed send|receive CONTROL_SOCKET GROUP PORT --size OCTETS [--seconds S] [--udp PORT] [--rate BITS]
+ *   fanfare_feed send|receive CONTROL_SOCKET GROUP PORT --size OCTETS [--seconds S] [--udp PORT]
+ * [--rate BITS]
  *                [--window OCTETS] [--packed]
- * `send` writes messages into the send window for S seconds; `receive` reads them where they stand in the receive
- * window, checks every octet, and prints one line of JSON. Status 0 only if all is there. */
+ * `send` writes messages into the send window for S seconds; `receive` reads them where they stand
+ * in the receive window, checks every octet, and prints one line of JSON. Status 0 only if all is
+ * there. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -73,7 +75,8 @@ static int run_send(int fd, const struct arguments* a) {
 static int run_receive(int listener, const struct arguments* a) {
     const struct sockaddr_in to = address_of(a);
     if (fanfare_bind(listener, (const struct sockaddr*)&to, sizeof to) != 0) fail("bind");
-    if (a->window != 0) set(listener, FANFARE_RECEIVE_WINDOW, &a->window, sizeof a->window, "receive window");
+    if (a->window != 0)
+        set(listener, FANFARE_RECEIVE_WINDOW, &a->window, sizeof a->window, "receive window");
     if (fanfare_listen(listener, 1) != 0) fail("listen");
     fprintf(stderr, "ready\n");
     const int fd = fanfare_accept(listener, NULL, NULL);
@@ -84,18 +87,21 @@ static int run_receive(int listener, const struct arguments* a) {
         const int count = fanfare_peek(fd, views, kViews, 0);
         if (count <= 0) fail("receive");
         for (int i = 0; i < count && (mark & 1) == 0; ++i) {
-            const int right = views[i].bytes == a->size && feed_check(views[i].data, a->size, number, &mark);
+            const int right =
+                views[i].bytes == a->size && feed_check(views[i].data, a->size, number, &mark);
             if (!right || fanfare_intact(fd, &views[i]) != 1) {
-                if (fanfare_intact(fd, &views[i]) != 1) fprintf(stderr, "fanfare_feed: overtaken\n");
-                fprintf(stderr, "fanfare_feed: message %llu of %zu octets is wrong\n", (unsigned long long)number,
-                        views[i].bytes);
+                if (fanfare_intact(fd, &views[i]) != 1)
+                    fprintf(stderr, "fanfare_feed: overtaken\n");
+                fprintf(stderr, "fanfare_feed: message %llu of %zu octets is wrong\n",
+                        (unsigned long long)number, views[i].bytes);
                 return 1;
             }
             ++number;
         }
         if (fanfare_consume(fd, views, (size_t)count) != 0) fail("consume");
         if ((mark & 1) != 0)
-            printf("{\"messages\": %llu, \"seconds\": %.6f}\n", (unsigned long long)number - 1, feed_elapsed(mark));
+            printf("{\"messages\": %llu, \"seconds\": %.6f}\n", (unsigned long long)number - 1,
+                   feed_elapsed(mark));
     }
     return 0;
 }
@@ -115,11 +121,16 @@ int main(int argc, char** argv) {
             a.packed = 1;
             continue;
         }
-        if (strcmp(argv[i], "--size") == 0) a.size = strtoul(value, NULL, 10);
-        else if (strcmp(argv[i], "--seconds") == 0) a.seconds = atof(value);
-        else if (strcmp(argv[i], "--udp") == 0) a.udp = (uint32_t)atoi(value);
-        else if (strcmp(argv[i], "--rate") == 0) a.rate = strtoull(value, NULL, 10);
-        else if (strcmp(argv[i], "--window") == 0) a.window = strtoull(value, NULL, 10);
+        if (strcmp(argv[i], "--size") == 0)
+            a.size = strtoul(value, NULL, 10);
+        else if (strcmp(argv[i], "--seconds") == 0)
+            a.seconds = atof(value);
+        else if (strcmp(argv[i], "--udp") == 0)
+            a.udp = (uint32_t)atoi(value);
+        else if (strcmp(argv[i], "--rate") == 0)
+            a.rate = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--window") == 0)
+            a.window = strtoull(value, NULL, 10);
         else {
             fprintf(stderr, "fanfare_feed: %s is no option\n", argv[i]);
             return 2;
@@ -127,7 +138,8 @@ int main(int argc, char** argv) {
         ++i;
     }
     if (a.size < FEED_LEAST || a.size > FEED_MOST) {
-        fprintf(stderr, "fanfare_feed: --size %zu is outside %d to %d\n", a.size, FEED_LEAST, FEED_MOST);
+        fprintf(stderr, "fanfare_feed: --size %zu is outside %d to %d\n", a.size, FEED_LEAST,
+                FEED_MOST);
         return 2;
     }
     if (fanfare_set_control(a.control) != 0) fail("control");

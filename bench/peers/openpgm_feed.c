@@ -1,7 +1,8 @@
 /* OpenPGM (libpgm 5.3) as one side of the end-to-end bench, on kernel sockets.
- *   openpgm_feed send|receive ADDRESS GROUP PORT --size OCTETS [--seconds S] [--udp PORT] [--rate OCTETS/s]
- * `send` writes messages for S seconds as fast as the library takes them and answers NAKs until it is ended;
- * `receive` checks every octet and prints one line of JSON. Status 0 only if all is there. */
+ *   openpgm_feed send|receive ADDRESS GROUP PORT --size OCTETS [--seconds S] [--udp PORT] [--rate
+ * OCTETS/s] `send` writes messages for S seconds as fast as the library takes them and answers NAKs
+ * until it is ended; `receive` checks every octet and prints one line of JSON. Status 0 only if all
+ * is there. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -22,7 +23,8 @@ struct arguments {
 };
 
 static void fail(const char* what, pgm_error_t* error) {
-    fprintf(stderr, "openpgm_feed: %s: %s\n", what, error && error->message ? error->message : "failed");
+    fprintf(stderr, "openpgm_feed: %s: %s\n", what,
+            error && error->message ? error->message : "failed");
     exit(1);
 }
 
@@ -33,8 +35,9 @@ static void set_int(pgm_sock_t* sock, int option, int value) {
     }
 }
 
-/* The library has no defaults. Windows as large as it takes them (32,768 packets, 46 MB), repair timers tuned for a
- * wire in one machine (its examples' back-off of 50 ms would favour us under loss). */
+/* The library has no defaults. Windows as large as it takes them (32,768 packets, 46 MB), repair
+ * timers tuned for a wire in one machine (its examples' back-off of 50 ms would favour us under
+ * loss). */
 static pgm_sock_t* open_socket(const struct arguments* a) {
     pgm_error_t* error = NULL;
     struct pgm_addrinfo_t* where = NULL;
@@ -55,8 +58,9 @@ static pgm_sock_t* open_socket(const struct arguments* a) {
     pgm_setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
     pgm_setsockopt(sock, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
     if (a->send) {
-        const int heartbeats[] = {pgm_msecs(100), pgm_msecs(100), pgm_msecs(100), pgm_msecs(100), pgm_msecs(1300),
-                                  pgm_secs(7),    pgm_secs(16),   pgm_secs(25),   pgm_secs(30)};
+        const int heartbeats[] = {pgm_msecs(100), pgm_msecs(100),  pgm_msecs(100),
+                                  pgm_msecs(100), pgm_msecs(1300), pgm_secs(7),
+                                  pgm_secs(16),   pgm_secs(25),    pgm_secs(30)};
         set_int(sock, PGM_SEND_ONLY, 1);
         set_int(sock, PGM_TXW_SQNS, 32768);
         set_int(sock, PGM_TXW_MAX_RTE, a->rate);
@@ -76,18 +80,21 @@ static pgm_sock_t* open_socket(const struct arguments* a) {
     }
     struct pgm_sockaddr_t address = {.sa_port = (uint16_t)a->port};
     if (!pgm_gsi_create_from_hostname(&address.sa_addr.gsi, &error)) fail("gsi", error);
-    address.sa_addr.gsi.identifier[5] ^= (uint8_t)(a->send ? 1 : 2); /* one host name stands for both namespaces */
+    address.sa_addr.gsi.identifier[5] ^=
+        (uint8_t)(a->send ? 1 : 2); /* one host name stands for both namespaces */
     struct pgm_interface_req_t request = {.ir_interface = where->ai_recv_addrs[0].gsr_interface};
     request.ir_address.ss_family = AF_INET;
     if (where->ai_send_addrs[0].gsr_addr.ss_family == AF_INET)
         memcpy(&request.ir_address, &where->ai_send_addrs[0].gsr_addr, sizeof request.ir_address);
-    if (!pgm_bind3(sock, &address, sizeof address, &request, sizeof request, &request, sizeof request, &error))
+    if (!pgm_bind3(sock, &address, sizeof address, &request, sizeof request, &request,
+                   sizeof request, &error))
         fail("bind", error);
     for (unsigned i = 0; i < where->ai_recv_addrs_len; ++i)
         if (!pgm_setsockopt(sock, IPPROTO_PGM, PGM_JOIN_GROUP, &where->ai_recv_addrs[i],
                             sizeof where->ai_recv_addrs[i]))
             fail("join", NULL);
-    if (!pgm_setsockopt(sock, IPPROTO_PGM, PGM_SEND_GROUP, &where->ai_send_addrs[0], sizeof where->ai_send_addrs[0]))
+    if (!pgm_setsockopt(sock, IPPROTO_PGM, PGM_SEND_GROUP, &where->ai_send_addrs[0],
+                        sizeof where->ai_send_addrs[0]))
         fail("send group", NULL);
     set_int(sock, PGM_MULTICAST_LOOP, 0);
     set_int(sock, PGM_MULTICAST_HOPS, 16);
@@ -114,12 +121,14 @@ static void serve_repairs(pgm_sock_t* sock) {
     static char room[65536];
     for (int i = 0; i < 64; ++i) {
         size_t length = 0;
-        if (pgm_recv(sock, room, sizeof room, MSG_DONTWAIT, &length, NULL) != PGM_IO_STATUS_NORMAL) return;
+        if (pgm_recv(sock, room, sizeof room, MSG_DONTWAIT, &length, NULL) != PGM_IO_STATUS_NORMAL)
+            return;
     }
 }
 
 static _Noreturn void run_send(pgm_sock_t* sock, const struct arguments* a) {
-    /* 16-aligned: the library's summing copy stores aligned to where the application's octets stand. */
+    /* 16-aligned: the library's summing copy stores aligned to where the application's octets
+     * stand. */
     static char message[FEED_MOST + 16] __attribute__((aligned(16)));
     enum { kBatch = 32 };
     double began = 0;
@@ -172,24 +181,27 @@ static int run_receive(pgm_sock_t* sock, const struct arguments* a) {
         for (size_t taken = 0, i = 0; taken < got && (mark & 1) == 0; ++i, ++number) {
             size_t length = 0;
             const char* data = messages[i].msgv_skb[0]->data;
-            for (unsigned k = 0; k < messages[i].msgv_len; ++k) length += messages[i].msgv_skb[k]->len;
+            for (unsigned k = 0; k < messages[i].msgv_len; ++k)
+                length += messages[i].msgv_skb[k]->len;
             if (messages[i].msgv_len > 1 && length <= sizeof joined) {
                 size_t at = 0;
                 for (unsigned k = 0; k < messages[i].msgv_len; ++k) {
-                    memcpy(joined + at, messages[i].msgv_skb[k]->data, messages[i].msgv_skb[k]->len);
+                    memcpy(joined + at, messages[i].msgv_skb[k]->data,
+                           messages[i].msgv_skb[k]->len);
                     at += messages[i].msgv_skb[k]->len;
                 }
                 data = joined;
             }
             if (length != a->size || !feed_check(data, length, number, &mark)) {
-                fprintf(stderr, "openpgm_feed: message %llu of %zu octets is wrong\n", (unsigned long long)number,
-                        length);
+                fprintf(stderr, "openpgm_feed: message %llu of %zu octets is wrong\n",
+                        (unsigned long long)number, length);
                 return 1;
             }
             taken += length;
         }
         if ((mark & 1) != 0)
-            printf("{\"messages\": %llu, \"seconds\": %.6f}\n", (unsigned long long)number - 1, feed_elapsed(mark));
+            printf("{\"messages\": %llu, \"seconds\": %.6f}\n", (unsigned long long)number - 1,
+                   feed_elapsed(mark));
     }
     return 0;
 }
@@ -207,17 +219,22 @@ int main(int argc, char** argv) {
     a.port = atoi(argv[4]);
     for (int i = 5; i + 1 < argc; i += 2) {
         const char* value = argv[i + 1];
-        if (strcmp(argv[i], "--size") == 0) a.size = strtoul(value, NULL, 10);
-        else if (strcmp(argv[i], "--seconds") == 0) a.seconds = atof(value);
-        else if (strcmp(argv[i], "--udp") == 0) a.udp = atoi(value);
-        else if (strcmp(argv[i], "--rate") == 0) a.rate = atoi(value);
+        if (strcmp(argv[i], "--size") == 0)
+            a.size = strtoul(value, NULL, 10);
+        else if (strcmp(argv[i], "--seconds") == 0)
+            a.seconds = atof(value);
+        else if (strcmp(argv[i], "--udp") == 0)
+            a.udp = atoi(value);
+        else if (strcmp(argv[i], "--rate") == 0)
+            a.rate = atoi(value);
         else {
             fprintf(stderr, "openpgm_feed: %s is no option\n", argv[i]);
             return 2;
         }
     }
     if (a.size < FEED_LEAST || a.size > FEED_MOST) {
-        fprintf(stderr, "openpgm_feed: --size %zu is outside %d to %d\n", a.size, FEED_LEAST, FEED_MOST);
+        fprintf(stderr, "openpgm_feed: --size %zu is outside %d to %d\n", a.size, FEED_LEAST,
+                FEED_MOST);
         return 2;
     }
     pgm_error_t* error = NULL;

@@ -1,6 +1,7 @@
-/* The reliable-multicast (PGM) socket interface of Windows, for Linux: the names, numbers and layouts of Wsrm.h.
- * Written from the public documentation (see docs/windows-compatibility.md); integers have fixed widths, because
- * ULONG is 32 bits on Windows and `unsigned long` is not here. Host byte order unless said otherwise. */
+/* The reliable-multicast (PGM) socket interface of Windows, for Linux: the names, numbers and
+ * layouts of Wsrm.h. Written from the public documentation (see docs/windows-compatibility.md);
+ * integers have fixed widths, because ULONG is 32 bits on Windows and `unsigned long` is not here.
+ * Host byte order unless said otherwise. */
 #ifndef FANFARE_WSRM_H
 #define FANFARE_WSRM_H
 
@@ -57,7 +58,7 @@ typedef struct _RM_SEND_WINDOW {
 } RM_SEND_WINDOW;
 
 typedef struct _RM_FEC_INFO {
-    uint16_t FECBlockSize;        /* most packets sent for one group, data and parity; at most 255 */
+    uint16_t FECBlockSize; /* most packets sent for one group, data and parity; at most 255 */
     uint16_t FECProActivePackets; /* parity packets sent unasked with every group */
     uint8_t FECGroupSize;         /* data packets of a group: a power of two, 2 to 128 */
     uint8_t fFECOnDemandParityEnabled;

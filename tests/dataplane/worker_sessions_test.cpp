@@ -336,12 +336,22 @@ TEST_F(Sessions, ASourceThatOnlyAnnouncesGivesItsSpareBackWhenItFallsSilent) {
 }
 
 TEST_F(Sessions, ASourceThatEndsWithoutDataTakesOneSpareAndNotOneForEachLastWord) {
+    std::vector<std::byte> last;
+    network.wire.hook = [&](std::span<const std::byte> frame, const sim::SimPort& from) {
+        if (&from == &sender.port() && frame[23] == std::byte{113})
+            last.assign(frame.begin(), frame.end());
+        return true;
+    };
     receiver.listen(kGroup, kPort, 0, 3);
     network.settle();
     sending = &sender.send();
     network.settle();
     sender.finish(*sending);
     network.run(2 * kSecond);
+    for (int i = 0; i < 3; ++i) {  // its last SPM, late and again
+        receiver.port().inject(last);
+        network.run(kMillisecond);
+    }
     int returned = 0;
     for (auto& w : receiver.windows) returned += w->returned;
     EXPECT_EQ(returned, 1);

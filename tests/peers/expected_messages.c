@@ -1,5 +1,5 @@
-/* Writes the messages of peer_messages.h to standard output, one after the other: what a receiver must end up with.
- *   expected_messages COUNT LONGEST [--lines] [--separator] */
+/* Writes the messages of peer_messages.h to standard output, one after the other: what a receiver
+ * must end up with. expected_messages COUNT LONGEST [--lines] [--separator] */
 #include <stdlib.h>
 
 #include "peer_messages.h"
@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
     char room[kMessageRoom];
     for (uint32_t i = 0; i < count; ++i) {
         const size_t length = peer_message(i, longest, lines, room);
-        if (fwrite(room, 1, length, stdout) != length || (separator && putchar('\n') == EOF)) return 1;
+        if (fwrite(room, 1, length, stdout) != length || (separator && putchar('\n') == EOF))
+            return 1;
     }
     return fflush(stdout) == 0 ? 0 : 1;
 }

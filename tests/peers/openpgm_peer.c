@@ -1,9 +1,10 @@
 /* OpenPGM (libpgm 5.3) as a peer on kernel sockets.
- *   openpgm_peer send|receive ADDRESS GROUP PORT --count N --longest OCTETS [--udp PORT] [--rate OCTETS/s]
+ *   openpgm_peer send|receive ADDRESS GROUP PORT --count N --longest OCTETS [--udp PORT] [--rate
+ * OCTETS/s]
  *                [--lines] [--linger SECONDS]
- * `send` publishes the messages of peer_messages.h and answers NAKs until --linger seconds after the last; `receive`
- * checks every octet and ends with 0 after the last message, with 1 and one line at the first that is wrong.
- * Both say "ready" on standard error when they are. */
+ * `send` publishes the messages of peer_messages.h and answers NAKs until --linger seconds after
+ * the last; `receive` checks every octet and ends with 0 after the last message, with 1 and one
+ * line at the first that is wrong. Both say "ready" on standard error when they are. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static double now_seconds(void) {
 }
 
 static void fail(const char* what, pgm_error_t* error) {
-    fprintf(stderr, "openpgm_peer: %s: %s\n", what, error && error->message ? error->message : "failed");
+    fprintf(stderr, "openpgm_peer: %s: %s\n", what,
+            error && error->message ? error->message : "failed");
     exit(1);
 }
 
@@ -60,8 +62,9 @@ static pgm_sock_t* open_socket(const struct arguments* a) {
     set_int(sock, PGM_IP_ROUTER_ALERT, 0);
     set_int(sock, PGM_MTU, 1500);
     if (a->send) {
-        const int heartbeats[] = {pgm_msecs(100), pgm_msecs(100), pgm_msecs(100),   pgm_msecs(100),  pgm_msecs(1300),
-                                  pgm_secs(7),    pgm_secs(16),   pgm_secs(25),     pgm_secs(30)};
+        const int heartbeats[] = {pgm_msecs(100), pgm_msecs(100),  pgm_msecs(100),
+                                  pgm_msecs(100), pgm_msecs(1300), pgm_secs(7),
+                                  pgm_secs(16),   pgm_secs(25),    pgm_secs(30)};
         set_int(sock, PGM_SEND_ONLY, 1);
         set_int(sock, PGM_TXW_SQNS, 32768);
         set_int(sock, PGM_TXW_MAX_RTE, a->rate);
@@ -82,19 +85,23 @@ static pgm_sock_t* open_socket(const struct arguments* a) {
 
     struct pgm_sockaddr_t address = {.sa_port = (uint16_t)a->port};
     if (!pgm_gsi_create_from_hostname(&address.sa_addr.gsi, &error)) fail("gsi", error);
-    address.sa_addr.gsi.identifier[5] ^= (uint8_t)(a->send ? 1 : 2); /* one host name stands for all namespaces */
-    struct pgm_interface_req_t interface_request = {.ir_interface = where->ai_recv_addrs[0].gsr_interface};
+    address.sa_addr.gsi.identifier[5] ^=
+        (uint8_t)(a->send ? 1 : 2); /* one host name stands for all namespaces */
+    struct pgm_interface_req_t interface_request = {.ir_interface =
+                                                        where->ai_recv_addrs[0].gsr_interface};
     interface_request.ir_address.ss_family = AF_INET;
     if (where->ai_send_addrs[0].gsr_addr.ss_family == AF_INET)
-        memcpy(&interface_request.ir_address, &where->ai_send_addrs[0].gsr_addr, sizeof interface_request.ir_address);
-    if (!pgm_bind3(sock, &address, sizeof address, &interface_request, sizeof interface_request, &interface_request,
-                   sizeof interface_request, &error))
+        memcpy(&interface_request.ir_address, &where->ai_send_addrs[0].gsr_addr,
+               sizeof interface_request.ir_address);
+    if (!pgm_bind3(sock, &address, sizeof address, &interface_request, sizeof interface_request,
+                   &interface_request, sizeof interface_request, &error))
         fail("bind", error);
     for (unsigned i = 0; i < where->ai_recv_addrs_len; ++i)
         if (!pgm_setsockopt(sock, IPPROTO_PGM, PGM_JOIN_GROUP, &where->ai_recv_addrs[i],
                             sizeof where->ai_recv_addrs[i]))
             fail("join", NULL);
-    if (!pgm_setsockopt(sock, IPPROTO_PGM, PGM_SEND_GROUP, &where->ai_send_addrs[0], sizeof where->ai_send_addrs[0]))
+    if (!pgm_setsockopt(sock, IPPROTO_PGM, PGM_SEND_GROUP, &where->ai_send_addrs[0],
+                        sizeof where->ai_send_addrs[0]))
         fail("send group", NULL);
     set_int(sock, PGM_MULTICAST_LOOP, 0);
     set_int(sock, PGM_MULTICAST_HOPS, 16);
@@ -127,7 +134,8 @@ static void serve_repairs(pgm_sock_t* sock) {
 }
 
 static int run_send(pgm_sock_t* sock, const struct arguments* a) {
-    /* 16-aligned: the library's summing copy stores aligned to where the application's octets stand. */
+    /* 16-aligned: the library's summing copy stores aligned to where the application's octets
+     * stand. */
     char message[kMessageRoom] __attribute__((aligned(16)));
     for (uint32_t i = 0; i < a->count; ++i) {
         const size_t length = peer_message(i, a->longest, a->lines, message);
@@ -158,7 +166,8 @@ static int run_receive(pgm_sock_t* sock, const struct arguments* a) {
         if (status == PGM_IO_STATUS_NORMAL) {
             const size_t expected = peer_message(i, a->longest, a->lines, wanted);
             if (length != expected || memcmp(got, wanted, length) != 0) {
-                fprintf(stderr, "openpgm_peer: message %u differs: %zu octets, expected %zu\n", i, length, expected);
+                fprintf(stderr, "openpgm_peer: message %u differs: %zu octets, expected %zu\n", i,
+                        length, expected);
                 return 1;
             }
             ++i;
@@ -192,11 +201,16 @@ int main(int argc, char** argv) {
             a.lines = 1;
             continue;
         }
-        if (strcmp(argv[i], "--count") == 0) a.count = (uint32_t)strtoul(value, NULL, 10);
-        else if (strcmp(argv[i], "--longest") == 0) a.longest = strtoul(value, NULL, 10);
-        else if (strcmp(argv[i], "--udp") == 0) a.udp = atoi(value);
-        else if (strcmp(argv[i], "--rate") == 0) a.rate = atoi(value);
-        else if (strcmp(argv[i], "--linger") == 0) a.linger = atof(value);
+        if (strcmp(argv[i], "--count") == 0)
+            a.count = (uint32_t)strtoul(value, NULL, 10);
+        else if (strcmp(argv[i], "--longest") == 0)
+            a.longest = strtoul(value, NULL, 10);
+        else if (strcmp(argv[i], "--udp") == 0)
+            a.udp = atoi(value);
+        else if (strcmp(argv[i], "--rate") == 0)
+            a.rate = atoi(value);
+        else if (strcmp(argv[i], "--linger") == 0)
+            a.linger = atof(value);
         else {
             fprintf(stderr, "openpgm_peer: %s is no option\n", argv[i]);
             return 2;

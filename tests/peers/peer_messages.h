@@ -1,5 +1,5 @@
-/* The messages that peers exchange: message i follows from i alone, so that whoever receives it can check every
- * octet without having seen it before. Printable, so that a line is a message too. */
+/* The messages that peers exchange: message i follows from i alone, so that whoever receives it can
+ * check every octet without having seen it before. Printable, so that a line is a message too. */
 #pragma once
 
 #include <stddef.h>
@@ -9,8 +9,8 @@
 
 enum { kShortestMessage = 10, kMessageRoom = 1600 };
 
-/* Writes message `index` to `room` and returns its length: `shortest` to `longest` octets, spread evenly, every
- * 64th of full length. Ends with a newline when `line` is set (it counts). */
+/* Writes message `index` to `room` and returns its length: `shortest` to `longest` octets, spread
+ * evenly, every 64th of full length. Ends with a newline when `line` is set (it counts). */
 static inline size_t peer_message(uint32_t index, size_t longest, int line, char* room) {
     uint32_t state = (index + 1u) * 2654435761u;
     const size_t spread = longest - kShortestMessage + 1;

@@ -1,9 +1,11 @@
 /* ZeroMQ (libzmq) as a peer: PUB or SUB on one epgm:// or pgm:// endpoint.
- *   zeromq_peer pub|sub ENDPOINT --count N --longest OCTETS [--rate KBIT/s] [--start SECONDS] [--linger SECONDS]
+ *   zeromq_peer pub|sub ENDPOINT --count N --longest OCTETS [--rate KBIT/s] [--start SECONDS]
+ * [--linger SECONDS]
  *                [--parts 0|1] [--lines 0|1]
- * `pub` publishes the messages of peer_messages.h, --start seconds after it is ready, every tenth as two parts;
- * `sub` checks every octet (with --parts 1 the parts too, with --lines 1 messages that end with a
- * newline) and ends with 0 after the last, with 1 and one line at the first that is wrong. */
+ * `pub` publishes the messages of peer_messages.h, --start seconds after it is ready, every tenth
+ * as two parts; `sub` checks every octet (with --parts 1 the parts too, with --lines 1 messages
+ * that end with a newline) and ends with 0 after the last, with 1 and one line at the first that is
+ * wrong. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -11,7 +13,9 @@
 
 #include "peer_messages.h"
 
-enum { kPartsEvery = 10 }; /* every tenth message travels as a first part of kShortestMessage octets and the rest */
+enum {
+    kPartsEvery = 10
+}; /* every tenth message travels as a first part of kShortestMessage octets and the rest */
 
 static void fail(const char* what) {
     fprintf(stderr, "zeromq_peer: %s: %s\n", what, zmq_strerror(zmq_errno()));
@@ -23,7 +27,8 @@ static void set_int(void* socket, int option, int value) {
 }
 
 static size_t first_part(uint32_t index, size_t length) {
-    return index % kPartsEvery == 0 && length > kShortestMessage ? (size_t)kShortestMessage : length;
+    return index % kPartsEvery == 0 && length > kShortestMessage ? (size_t)kShortestMessage
+                                                                 : length;
 }
 
 static int run_pub(void* socket, uint32_t count, size_t longest) {
@@ -31,8 +36,10 @@ static int run_pub(void* socket, uint32_t count, size_t longest) {
     for (uint32_t i = 0; i < count; ++i) {
         const size_t length = peer_message(i, longest, 0, message);
         const size_t first = first_part(i, length);
-        if (zmq_send(socket, message, first, first < length ? ZMQ_SNDMORE : 0) < 0) fail("zmq_send");
-        if (first < length && zmq_send(socket, message + first, length - first, 0) < 0) fail("zmq_send");
+        if (zmq_send(socket, message, first, first < length ? ZMQ_SNDMORE : 0) < 0)
+            fail("zmq_send");
+        if (first < length && zmq_send(socket, message + first, length - first, 0) < 0)
+            fail("zmq_send");
     }
     fprintf(stderr, "sent %u\n", count);
     return 0;
@@ -47,7 +54,8 @@ static int run_sub(void* socket, uint32_t count, size_t longest, int parts, int 
         for (int part = 0; more; ++part) {
             const int length = zmq_recv(socket, got + have, sizeof got - have, 0);
             size_t size = sizeof more;
-            if (length < 0 || zmq_getsockopt(socket, ZMQ_RCVMORE, &more, &size) != 0) fail("zmq_recv");
+            if (length < 0 || zmq_getsockopt(socket, ZMQ_RCVMORE, &more, &size) != 0)
+                fail("zmq_recv");
             if (parts && part == 0 && (size_t)length != first_part(i, expected)) {
                 fprintf(stderr, "zeromq_peer: message %u: first part has %d octets\n", i, length);
                 return 1;
@@ -56,7 +64,8 @@ static int run_sub(void* socket, uint32_t count, size_t longest, int parts, int 
             if (have > sizeof got / 2) break;
         }
         if (have != expected || memcmp(got, wanted, have) != 0) {
-            fprintf(stderr, "zeromq_peer: message %u differs: %zu octets, expected %zu\n", i, have, expected);
+            fprintf(stderr, "zeromq_peer: message %u differs: %zu octets, expected %zu\n", i, have,
+                    expected);
             return 1;
         }
     }
@@ -75,13 +84,20 @@ int main(int argc, char** argv) {
     int rate = 100000, parts = 1, lines = 0;
     double start = 0.5, linger = 5;
     for (int i = 3; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--count") == 0) count = (uint32_t)strtoul(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--longest") == 0) longest = strtoul(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--rate") == 0) rate = atoi(argv[i + 1]);
-        else if (strcmp(argv[i], "--start") == 0) start = atof(argv[i + 1]);
-        else if (strcmp(argv[i], "--linger") == 0) linger = atof(argv[i + 1]);
-        else if (strcmp(argv[i], "--parts") == 0) parts = atoi(argv[i + 1]);
-        else if (strcmp(argv[i], "--lines") == 0) lines = atoi(argv[i + 1]);
+        if (strcmp(argv[i], "--count") == 0)
+            count = (uint32_t)strtoul(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--longest") == 0)
+            longest = strtoul(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--rate") == 0)
+            rate = atoi(argv[i + 1]);
+        else if (strcmp(argv[i], "--start") == 0)
+            start = atof(argv[i + 1]);
+        else if (strcmp(argv[i], "--linger") == 0)
+            linger = atof(argv[i + 1]);
+        else if (strcmp(argv[i], "--parts") == 0)
+            parts = atoi(argv[i + 1]);
+        else if (strcmp(argv[i], "--lines") == 0)
+            lines = atoi(argv[i + 1]);
         else {
             fprintf(stderr, "zeromq_peer: %s is no option\n", argv[i]);
             return 2;
@@ -99,7 +115,8 @@ int main(int argc, char** argv) {
     if (zmq_connect(socket, argv[2]) != 0) fail(argv[2]);
     usleep((useconds_t)(publish ? start * 1e6 : 0));
     fprintf(stderr, "ready\n");
-    const int status = publish ? run_pub(socket, count, longest) : run_sub(socket, count, longest, parts, lines);
+    const int status =
+        publish ? run_pub(socket, count, longest) : run_sub(socket, count, longest, parts, lines);
     if (publish) usleep((useconds_t)(linger * 1e6));
     if (status == 0) {
         zmq_close(socket);
