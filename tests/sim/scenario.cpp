@@ -76,9 +76,12 @@ void populate(Draw& d, Simulation& simulation) {
         plan.address = Address::from_octets(10, 77, 0, static_cast<std::uint8_t>(1 + i));
         plan.workers = r.chance(0.3) ? 2 : 1;
         plan.seed = r.next();
-        // Twice what the windows may hold, so that only a sleeping reader is overtaken.
-        plan.receive_log_bytes = 1 << 22;
-        plan.receive_index_entries = 1 << 14;
+        // Twice what the windows may hold, so that only a sleeping reader is overtaken; or so
+        // little that the log is lapped, and what is missing for long finds no room.
+        const bool lapped = r.chance(0.15);
+        plan.receive_log_bytes = lapped ? 1 << 16 : 1 << 22;
+        plan.receive_index_entries = lapped ? 1 << 8 : 1 << 14;
+        if (lapped) d.allowance.overtaken = d.allowance.loss = true;
         simulation.add_host(plan);
     }
     std::vector<SenderPlan> senders;
