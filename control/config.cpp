@@ -249,7 +249,7 @@ ControlSettings control_settings(const Config& c, std::string_view machine_id) {
 std::vector<Interface> interface_list(const Config& config) {
     std::vector<Interface> out;
     for (const auto& i : config.interfaces) {
-        Interface interface;
+        Interface& interface = out.emplace_back();
         interface.spec.name = i.name;
         interface.spec.address = i.address;
         interface.spec.prefix = i.prefix;
@@ -260,7 +260,6 @@ std::vector<Interface> interface_list(const Config& config) {
         interface.device = i.device;
         interface.kernel_name = kernel_interface_of(i.device);
         if (i.mtu != 0) interface.mtu = static_cast<std::uint16_t>(i.mtu);
-        out.push_back(std::move(interface));
     }
     return out;
 }

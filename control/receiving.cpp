@@ -267,13 +267,8 @@ void on_session_opened(Registry& registry, Services& services,
     session->interface = event.interface;
     ipc::set_identity(*session->memory.header, session->tsi, session->group, session->source,
                       session->destination_port);
-    if (!registry.has_finished(session->tsi)) {
-        for (auto& [id, socket] : registry.sockets)
-            if (registry.wants(socket, *session)) offer(services, socket, *session, true);
-    } else {
-        session->ended =
-            true;  // RDATA or echoes of a session that ended in good order (wsrm.md 4.4)
-    }
+    for (auto& [id, socket] : registry.sockets)
+        if (registry.wants(socket, *session)) offer(services, socket, *session, true);
     if (session->waiting == 0) ++registry.counters.sessions_not_wanted;
     close_if_unused(registry, *session);
 }
@@ -284,8 +279,6 @@ void on_session_ended(Registry& registry, const dataplane::WorkerEvent& event) {
     session->ended = true;
     session->end_state = event.state;
     session->cause = event.cause;
-    if (event.state == SessionState::finished && session->state != Reception::State::spare)
-        registry.note_finished(session->tsi);
     close_if_unused(registry, *session);
 }
 

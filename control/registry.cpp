@@ -61,13 +61,4 @@ bool Registry::wants(const Socket& listener, const Reception& session) const {
            listener.listens.count(session.interface) != 0;
 }
 
-void Registry::note_finished(const Tsi& tsi) {
-    if (finished.size() == kFinishedMax) finished.pop_front();
-    finished.push_back(tsi);
-}
-
-bool Registry::has_finished(const Tsi& tsi) const {
-    return std::find(finished.begin(), finished.end(), tsi) != finished.end();
-}
-
 }  // namespace fanfare::control

@@ -194,14 +194,9 @@ class Registry {
     std::map<std::uint64_t, SendSession> send_sessions;
     std::map<std::uint64_t, Reception> receptions;
     std::uint64_t receive_log_bytes;  // of new windows; at least settings.receive_log_bytes
-    std::deque<Tsi> finished;         // sessions that ended in good order: they never open again
     std::vector<const dataplane::WorkerLink*> links;  // the workers' counters, for status
     std::vector<PostedCommand>
         commands;  // taken by whoever runs the control plane after every call
-
-    static constexpr std::size_t kFinishedMax = 4096;
-    void note_finished(const Tsi& tsi);
-    bool has_finished(const Tsi& tsi) const;
 
   private:
     std::uint64_t last_id_ = 0;

@@ -55,8 +55,8 @@ OptionResult open_sender(Registry& registry, Services& services, Socket& socket,
         ++registry.counters.out_of_memory;
         return {ENOBUFS,
                 "the window's " + std::to_string(charge) +
-                    " octets go beyond the memory for this user (memory.per_user_mib) or for all "
-                    "(memory.total_mib); windows of ended sessions count until they have passed"};
+                    " octets go beyond memory.per_user_mib or memory.total_mib; windows of "
+                    "ended sessions count until they have passed"};
     }
     const auto source_port = registry.ports.take(services.random(), now);
     if (!source_port) {

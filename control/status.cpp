@@ -192,7 +192,7 @@ void write_reception(const Registry& registry, Services& services, const Recepti
     w.number("session", s.id);
     w.number("worker", s.worker);
     w.number("udp_port", s.udp_port);
-    w.number("readers", s.readers.size());
+    w.number("reader_count", s.readers.size());
     w.number("waiting_accepts", s.waiting);
     w.number("memory_bytes", s.charged_bytes);
     w.number("trail", trail);
