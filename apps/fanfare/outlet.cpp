@@ -1,6 +1,7 @@
 #include "apps/fanfare/outlet.hpp"
 
 #include <fmt/core.h>
+#include <poll.h>
 
 #include <cerrno>
 #include <chrono>
@@ -18,6 +19,11 @@ constexpr std::size_t kBatchBytes = 64 << 10;
 
 void Outlet::fail() {
     throw Failure(fanfare_last_error_text());
+}
+
+void Outlet::watch() {
+    pollfd look{sender_.fd(), POLLRDHUP, 0};
+    if (::poll(&look, 1, 0) > 0) fail_hung_up();
 }
 
 void Outlet::fail_hung_up() {

@@ -26,6 +26,9 @@ class Outlet {
     void stream(std::span<const std::byte> octets);
     void flush();
 
+    // Throws Failure if the session or the daemon has ended, which writing into shared memory does
+    // not tell.
+    void watch();
     // Ends the session in good order and waits until all has left this host.
     void finish();
     // The session failed: says why.

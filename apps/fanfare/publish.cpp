@@ -103,6 +103,7 @@ void sleep_until(std::int64_t moment) {
 Histogram send_feed(const FeedArguments& arguments, Outlet& outlet) {
     constexpr std::uint64_t kBatch = 64;             // messages between two looks at the clock
     constexpr std::int64_t kShortestSleep = 20'000;  // ns; less is slept away by the call itself
+    constexpr std::int64_t kLookInterval = 100'000'000;  // ns between two looks at the daemon
     ::prctl(PR_SET_TIMERSLACK, 1UL);  // the kernel adds 50 us to every sleep otherwise
     const Feed feed(arguments.seed);
     Histogram lateness;
@@ -113,6 +114,7 @@ Histogram send_feed(const FeedArguments& arguments, Outlet& outlet) {
                                                  number % rate * 1'000'000'000 / rate);
     };
     std::uint64_t number = 0;
+    std::int64_t looked = start;
     while (number < arguments.count) {
         const std::int64_t now = monotonic_ns();
         for (std::uint64_t sent = 0; sent < kBatch && number < arguments.count; ++sent, ++number) {
@@ -124,6 +126,10 @@ Histogram send_feed(const FeedArguments& arguments, Outlet& outlet) {
             outlet.commit(feed.write(number, intended, room));
         }
         outlet.flush();
+        if (now - looked > kLookInterval) {
+            outlet.watch();
+            looked = now;
+        }
         if (arguments.messages_per_s == 0 || number == arguments.count) continue;
         const std::int64_t wait = moment_of(number) - monotonic_ns();
         if (wait > kShortestSleep)
