@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "dataplane/dpdk/log.hpp"
 
@@ -36,6 +37,7 @@ constexpr std::uint16_t kDescriptorsMin = 256;
 // The driver gives the kernel 2048 frames whatever it is asked for.
 constexpr std::uint16_t kXdpDescriptors = 2048;
 constexpr std::uint16_t kMtuMax = 9000;
+constexpr Nanos kReconnectPause = kSecond;
 // Ethernet header and one VLAN tag.
 constexpr std::uint32_t kLinkHeader = 18;
 // Room that the kernel keeps before each frame it puts into an AF_XDP buffer (XDP_PACKET_HEADROOM).
@@ -138,6 +140,9 @@ std::unique_ptr<Device> Device::open(const Eal&, const DeviceRequest& request,
                 " is outside 128 to 9000; set it with the key mtu";
         return nullptr;
     }
+    const std::string* role = text.argument("role");
+    device->client_ = text.kind == DeviceKind::memif && role != nullptr &&
+                      (*role == "client" || *role == "slave");
     complete_arguments(text, device->workers_, kernel_queues, virtual_link, device->mtu_);
 
     const QuietLog quiet;
@@ -178,6 +183,7 @@ bool Device::probe(std::string& error) {
             return false;
         }
         probed_ = true;
+        take_complaint();  // drivers mention what they do without
         if (rte_eth_dev_get_port_by_name(text_.name.c_str(), &port_id_) != 0) {
             error = "interface " + interface_ + ": " + text_.name + " is no network device";
             return false;
@@ -294,11 +300,15 @@ bool Device::configure(std::uint16_t workers, std::uint64_t memory_bytes, std::s
     choose_ring_sizes(info, memory_bytes);
     const int socket = rte_eth_dev_socket_id(port_id_);
     if (!set_up_queues(socket < 0 ? SOCKET_ID_ANY : socket, error)) return false;
-    if (const int code = rte_eth_dev_start(port_id_); code != 0) {
+    const int code = rte_eth_dev_start(port_id_);
+    started_ = code == 0;
+    if (code != 0 && !client_) {
         error = failed("start", code);
         return false;
     }
-    started_ = true;
+    if (code != 0)
+        notes_.push_back("interface " + interface_ +
+                         ": nobody serves its memif socket yet; it is tried every second");
     const int list = rte_eth_dev_set_mc_addr_list(port_id_, nullptr, 0);
     capabilities_.multicast_list = list == 0;
     return true;
@@ -366,6 +376,7 @@ void Device::make_ports(const DeviceRequest& request) {
         settings.busy_polls =
             text_.kind == DeviceKind::af_xdp && (budget == nullptr || *budget != "0");
         ports_.push_back(std::make_unique<DpdkPort>(std::move(settings)));
+        if (!started_) ports_.back()->start_shut();
     }
 }
 
@@ -376,11 +387,41 @@ void Device::take_sockets(const std::vector<std::pair<int, std::uint64_t>>& othe
             xdp_sockets_.push_back(socket);
 }
 
+void Device::reconnect() {
+    rte_eth_link link{};
+    if (started_ && rte_eth_link_get_nowait(port_id_, &link) == 0 &&
+        link.link_status == RTE_ETH_LINK_UP)
+        return;
+    const Nanos now = monotonic();
+    if (now < reconnect_at_) return;
+    // Two visits: ask the workers out, then, when all are, start anew. A port that is not started
+    // stays shut.
+    bool out = true;
+    for (const auto& port : ports_) {
+        if (port->shut()) continue;
+        port->ask_shut();
+        out = false;
+    }
+    if (!out) return;
+    reconnect_at_ = now + kReconnectPause;
+    const QuietLog quiet;
+    if (started_) rte_eth_dev_stop(port_id_);
+    started_ = rte_eth_dev_start(port_id_) == 0;
+    if (!started_) return;
+    for (const auto& port : ports_) port->reopen();
+}
+
+DeviceLink Device::link() {
+    if (client_) reconnect();
+    return std::as_const(*this).link();
+}
+
 DeviceLink Device::link() const {
     if (!kernel_name_.empty()) {
         const KernelLink link = read_kernel_link(kernel_name_);
         return {link.up && link.running, !link.exists};
     }
+    if (!started_) return {false, gone_.load(std::memory_order_relaxed)};
     rte_eth_link link{};
     const bool up =
         rte_eth_link_get_nowait(port_id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
@@ -402,11 +443,12 @@ void Device::close() {
         rte_device* device = rte_eth_dev_info_get(port_id_, &info) == 0 ? info.device : nullptr;
         if (started_) rte_eth_dev_stop(port_id_);
         // Removing a software device closes its port too. A card stays with its driver for the next
-        // open.
-        if (text_.kind == DeviceKind::pci)
-            rte_eth_dev_stop(port_id_);
-        else if (device != nullptr)
-            rte_dev_remove(device);
+        // open. A memif stays to the end of the process: its driver frees the handle of a listening
+        // socket, or of a peer that leaves just now, which DPDK's interrupt thread goes on to
+        // serve.
+        const bool memif = text_.kind == DeviceKind::memif;
+        if (memif) Eal::leave_standing();
+        if (device != nullptr && text_.kind != DeviceKind::pci && !memif) rte_dev_remove(device);
     }
     // The driver frees all it has of an AF_XDP socket but the descriptor, and while that is open
     // the kernel keeps the interface's queue and the buffers for it.

@@ -82,8 +82,12 @@ class Device {
     // Lines for the operator: what was given less than it asks for, and the remedy.
     const std::vector<std::string>& notes() const { return notes_; }
 
-    // From any thread.
+    // Both from the thread that opened the device. The link as it is:
     DeviceLink link() const;
+    // The same, and a memif client without its server looks for it (once a second): to be called
+    // some ten times a second.
+    DeviceLink link();
+    // From any thread.
     DeviceStatistics statistics() const;
 
   private:
@@ -92,6 +96,7 @@ class Device {
     bool configure(std::uint16_t workers, std::uint64_t memory_bytes, std::string& error);
     bool set_up_queues(int socket, std::string& error);
     void choose_ring_sizes(const struct rte_eth_dev_info& info, std::uint64_t memory_bytes);
+    void reconnect();
     void make_ports(const DeviceRequest& request);
     void take_sockets(const std::vector<std::pair<int, std::uint64_t>>& others);
     void close();
@@ -103,6 +108,8 @@ class Device {
     std::string kernel_name_;
     std::uint16_t port_id_ = 0xFFFF;
     bool probed_ = false, started_ = false, configured_ = false;
+    bool client_ = false;  // memif: the other end may come and go, and we call
+    Nanos reconnect_at_ = 0;
     std::uint16_t mtu_ = 1500;
     bool hopeless_ = false;  // the last failure would come again
     std::uint16_t queues_ = 1, workers_ = 1;

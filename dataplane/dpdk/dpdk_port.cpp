@@ -20,6 +20,7 @@ bool DpdkPort::join_segments(rte_mbuf* m) {
 }
 
 bool DpdkPort::set_multicast_filter(std::span<const MacAddress> groups) {
+    if (is_software_wire(settings_.kind)) return true;  // no filter at all: everything comes in
     const std::uint16_t port = settings_.port_id;
     if (groups.size() <= KernelMulticast::kListMax) {
         filter_.resize(groups.size());
@@ -46,9 +47,7 @@ bool DpdkPort::set_multicast_filter(std::span<const MacAddress> groups) {
         all_multicast_ = true;
         return true;
     }
-    if (rte_eth_promiscuous_enable(port) == 0) return true;
-    // Software wires have no filter at all and let everything in.
-    return is_software_wire(settings_.kind);
+    return rte_eth_promiscuous_enable(port) == 0;
 }
 
 PortFacts DpdkPort::facts() const {

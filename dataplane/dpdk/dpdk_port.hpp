@@ -10,6 +10,7 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -46,6 +47,7 @@ class DpdkPort {
     static constexpr std::size_t kBurst = 64;
 
     std::size_t receive(std::span<RxFrame> rx) {
+        if (is_shut()) return 0;
         rte_mbuf* got[kBurst];
         const std::size_t queues = settings_.receive_queues.size();
         std::size_t count = 0;
@@ -91,6 +93,7 @@ class DpdkPort {
     }
 
     std::size_t transmit(std::span<engine::TxFrame> tx) {
+        if (is_shut()) return 0;
         rte_mbuf* send[kBurst];
         std::size_t done = 0;
         while (done < tx.size()) {
@@ -127,7 +130,28 @@ class DpdkPort {
 
     rte_mempool* pool() const { return settings_.pool; }
 
+    // For the thread that opened the device, which may stop and start it only while no worker is
+    // inside its driver. ask_shut(); once shut() says true the worker keeps out until reopen().
+    void ask_shut() { gate_.store(Gate::asked, std::memory_order_relaxed); }
+    bool shut() const {
+        return gate_.load(std::memory_order_acquire) == Gate::shut;
+    }                                                                      // partner: is_shut()
+    void reopen() { gate_.store(Gate::open, std::memory_order_release); }  // partner: is_shut()
+    // Before a worker has the port.
+    void start_shut() { gate_.store(Gate::shut, std::memory_order_relaxed); }
+
   private:
+    enum class Gate : std::uint32_t { open, asked, shut };
+
+    // The worker's side: acquires what was done to the device before reopen(), and answers
+    // ask_shut() with a release of all it did there.
+    bool is_shut() {
+        if (gate_.load(std::memory_order_acquire) == Gate::open) [[likely]]
+            return false;
+        gate_.store(Gate::shut, std::memory_order_release);
+        return true;
+    }
+
     template <typename Frame>
     static void free_handles(std::span<Frame> frames) {
         rte_mbuf* back[kBurst];
@@ -163,6 +187,7 @@ class DpdkPort {
     std::vector<rte_ether_addr> filter_;  // room for KernelMulticast::kListMax taken once
     bool all_multicast_ = false;
     bool kernel_answers_ = false;
+    std::atomic<Gate> gate_{Gate::open};
 };
 static_assert(PacketPort<DpdkPort>);
 static_assert(RTE_PKTMBUF_HEADROOM >= engine::kFrameHeadroom);

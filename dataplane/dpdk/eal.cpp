@@ -22,6 +22,8 @@ namespace fanfare::dataplane::dpdk {
 
 namespace {
 
+bool left_standing = false;
+
 std::vector<unsigned> allowed_cpus() {
     std::vector<unsigned> cpus;
     cpu_set_t set;
@@ -155,8 +157,12 @@ std::unique_ptr<Eal> Eal::start(const EalSettings& settings, std::string& error)
     return eal;
 }
 
+void Eal::leave_standing() {
+    left_standing = true;
+}
+
 Eal::~Eal() {
-    {
+    if (!left_standing) {
         const QuietLog quiet;
         rte_eal_cleanup();
     }

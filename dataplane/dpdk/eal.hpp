@@ -33,6 +33,10 @@ class Eal {
     Eal(const Eal&) = delete;
     Eal& operator=(const Eal&) = delete;
 
+    // From now on the environment is left to the end of the process, which takes all of it: there
+    // is something that its own cleaning up would trip over.
+    static void leave_standing();
+
     unsigned workers() const { return static_cast<unsigned>(plan_.worker_cpus.size()); }
     unsigned cpu_of(unsigned worker) const { return plan_.worker_cpus[worker]; }
     bool huge_pages() const { return plan_.huge_pages; }

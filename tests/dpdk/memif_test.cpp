@@ -19,15 +19,17 @@ namespace {
 constexpr const char* kPeer = "FANFARE_TEST_MEMIF_PEER";
 
 // A name in the abstract name space: nothing in the file system, gone with the process.
-std::string socket_name(int process) {
-    return "fanfare-test-" + std::to_string(process);
+// The first server of this process goes on listening to its end, so each role of ours has a name of
+// its own.
+std::string socket_name(int process, const std::string& our_role) {
+    return "fanfare-test-" + std::to_string(process) + our_role;
 }
 
 // The other process: sends what it gets until it is killed, which happens with its parent at the
 // latest.
-int echo(const std::string& socket) {
+int echo(const std::string& text) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    auto device = open_test_device("net_memif0,role=client,id=0,socket=" + socket);
+    auto device = open_test_device(text);
     if (!device) return 1;
     DpdkPort& port = device->port(0);
     std::array<RxFrame, 32> rx;
@@ -47,9 +49,14 @@ int echo(const std::string& socket) {
 
 class Peer {
   public:
-    Peer() : process_(fork()) {
+    // `role` is the peer's.
+    explicit Peer(const std::string& role) : process_(fork()) {
         if (process_ != 0) return;
-        setenv(kPeer, socket_name(getppid()).c_str(), 1);
+        setenv(kPeer,
+               ("net_memif0,role=" + role +
+                ",id=0,socket=" + socket_name(getppid(), role == "client" ? "server" : "client"))
+                   .c_str(),
+               1);
         execl("/proc/self/exe", "dpdk_memif_test", nullptr);
         _exit(1);
     }
@@ -66,9 +73,14 @@ class Peer {
     pid_t process_;
 };
 
+// A worker's turns and the control thread's looks, one after the other, as they never wait for each
+// other.
 bool link_comes(Device& device, bool up) {
-    for (int i = 0; i < 10000 && device.link().up != up; ++i)
+    std::multiset<std::uint32_t> ignored;
+    for (int i = 0; i < 10000 && device.link().up != up; ++i) {
+        collect_test_frames(device.port(0), 1514, ignored);
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     return device.link().up == up;
 }
 
@@ -76,12 +88,13 @@ bool link_comes(Device& device, bool up) {
 
 TEST(MemifTest, CarriesFramesToAnotherProcessAndBackWithoutRoot) {
     ASSERT_NE(geteuid(), 0u);
-    auto device = open_test_device("net_memif0,role=server,id=0,socket=" + socket_name(getpid()));
+    auto device =
+        open_test_device("net_memif0,role=server,id=0,socket=" + socket_name(getpid(), "server"));
     ASSERT_TRUE(device);
     DpdkPort& port = device->port(0);
     EXPECT_FALSE(port.facts().link_up);
     {
-        const Peer peer;
+        const Peer peer("client");
         ASSERT_TRUE(link_comes(*device, true)) << "the peer never connected";
         EXPECT_TRUE(port.facts().link_up);
         const unsigned before = free_buffers(port);
@@ -94,13 +107,35 @@ TEST(MemifTest, CarriesFramesToAnotherProcessAndBackWithoutRoot) {
     }
     // The peer was killed: the link goes, and comes with the next one.
     EXPECT_TRUE(link_comes(*device, false));
-    const Peer next;
+    const Peer next("client");
     ASSERT_TRUE(link_comes(*device, true)) << "no second peer can connect";
     EXPECT_EQ(exchange(port, port, 1000, 1514).size(), 1000u);
 }
 
+TEST(MemifTest, AClientWaitsForItsServerAndComesBackWhenThatWasKilled) {
+    auto device =
+        open_test_device("net_memif1,role=client,id=0,socket=" + socket_name(getpid(), "client"));
+    ASSERT_TRUE(device);
+    DpdkPort& port = device->port(0);
+    EXPECT_FALSE(device->link().up);
+    ASSERT_EQ(device->notes().size(), 1u);
+    std::multiset<std::uint32_t> seen;
+    EXPECT_EQ(collect_test_frames(port, 1514, seen), 0u);
+    EXPECT_FALSE(send_test_frame(port, 1, 100));
+    EXPECT_TRUE(port.set_multicast_filter({}));
+    for (int i = 0; i < 2; ++i) {
+        {
+            const Peer server("server");
+            ASSERT_TRUE(link_comes(*device, true)) << "round " << i;
+            EXPECT_EQ(exchange(port, port, 1000, 1514).size(), 1000u);
+        }
+        EXPECT_TRUE(link_comes(*device, false));
+    }
+    EXPECT_EQ(free_buffers(port), device->buffers_per_queue());
+}
+
 int main(int argc, char** argv) {
-    if (const char* socket = std::getenv(kPeer)) return echo(socket);
+    if (const char* device = std::getenv(kPeer)) return echo(device);
     // Before anything else of the process is there: from here on an ordinary user.
     constexpr uid_t kNobody = 65534;
     if (geteuid() == 0 &&
