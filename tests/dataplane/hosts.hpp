@@ -83,6 +83,7 @@ struct Reading {
     std::unique_ptr<client::MessageReader> reader;
     std::vector<std::string> messages;
     client::ReadResult last;
+    std::string room = std::string(1 << 18, '\0');  // for one message
 };
 
 struct HostPlan {

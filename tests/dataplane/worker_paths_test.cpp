@@ -115,9 +115,9 @@ TEST_P(TwoWorkers, SessionsOfBothWorkersRunWhicheverHasTheQueue) {
     one.listen(kGroup, kPort, 0, 6);
     network.settle();
     bool owners[2] = {false, false};
-    for (std::uint16_t port = 6000; port < 6006; ++port) {
+    for (std::uint16_t port = 6000; port < 6004; ++port) {
         owners[owner_of(Tsi{Gsi{{9, 8, 7, 6, 5, 1}}, port}, 2)] = true;
-        transfer(network, one, two, some_messages(300), port);
+        transfer(network, one, two, some_messages(100), port);
         if (HasFatalFailure()) return;
     }
     EXPECT_TRUE(owners[0] && owners[1]) << "the test's ports must meet both workers";
@@ -145,7 +145,7 @@ TEST(Handover, UdpPortsOfAnotherWorkersSessionsAreServed) {
     two.listen(kGroup, kPort, 7600, 6);
     network.settle();
     for (std::uint16_t port = 6000; port < 6004; ++port)
-        transfer(network, one, two, some_messages(200), port, 7600);
+        transfer(network, one, two, some_messages(100), port, 7600);
 }
 
 TEST(Handover, ASleepingWorkerIsRungWhenItIsHandedSomething) {
