@@ -5,7 +5,6 @@ import signal
 import subprocess
 
 from harness import suite
-from harness.daemon import Daemon
 from harness.process import Process
 from harness.transfer import GROUP, TransferTest
 

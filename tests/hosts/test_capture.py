@@ -3,6 +3,7 @@
 import collections
 import shutil
 import subprocess
+import time
 import unittest
 
 from harness import suite
@@ -27,7 +28,6 @@ class Capture(TransferTest):
         self.receivers[1].cable.lose(2, towards=True)
         self.move(2 << 20, publish=(*form, *publish), subscribe=form)
         # The source says FIN at the end and repairs until its window has passed.
-        import time
         time.sleep(0.5)
         capture.stop()
         return path

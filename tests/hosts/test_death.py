@@ -8,7 +8,7 @@ import time
 from harness import suite
 from harness.daemon import Daemon
 from harness.process import wait_until
-from harness.transfer import GROUP, RATE, TransferTest
+from harness.transfer import GROUP, TransferTest
 
 ROUNDS = 20
 SEED = 20_261_121
@@ -53,7 +53,8 @@ class Death(TransferTest):
         self.file(suite.BYTES // 2)
         subs = self.listen()
         # As slow as the rounds need to be over before the file is.
-        pub = self.publisher.publish(GROUP, self.input, '--rate', str(max(1, suite.BYTES * 8 // 2 // 20_000_000)))
+        pub = self.publisher.publish(GROUP, self.input, '--rate', str(max(1, suite.BYTES * 8 // 2 // 20_000_000)),
+                                     '--window-ms', '3000')
         for number in range(ROUNDS):
             group = f'239.77.1.{number + 1}:7500'
             client = source.choice(('pub', 'sub', 'status', 'both'))

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import struct
 import threading
 import time
@@ -53,7 +54,8 @@ class Hostile(TransferTest):
         thread = threading.Thread(target=guarded)
         thread.start()
         try:
-            pub = self.publisher.publish(f'{GROUP_ADDRESS}:{PORT}', self.input, '--rate', '50')
+            pub = self.publisher.publish(f'{GROUP_ADDRESS}:{PORT}', self.input, '--rate', '50',
+                                         '--window-ms', '3000')
             self.expect_equal(subs, pub)
         finally:
             going.clear()
@@ -125,7 +127,6 @@ class Hostile(TransferTest):
         seen = []
 
         def throw(go_on):
-            import socket
             while go_on() and not seen:
                 identity = self.identity()
                 if identity:
@@ -152,7 +153,6 @@ class Hostile(TransferTest):
     def identity(self):
         """GSI and source port of the session that the publisher's daemon sends, as status shows them."""
         text = json.dumps(self.publisher.status())
-        import re
         match = re.search(r'\b([0-9a-f]{12}):(\d{1,5})\b', text)
         return (bytes.fromhex(match.group(1)), int(match.group(2))) if match else None
 

@@ -2,7 +2,7 @@
 
 from harness import suite
 from harness.daemon import Daemon
-from harness.transfer import GROUP, RATE, TransferTest, digest
+from harness.transfer import GROUP, PACE, TransferTest, digest
 
 
 class Layout(TransferTest):
@@ -23,7 +23,7 @@ class Layout(TransferTest):
         groups = [f'239.77.2.{i + 1}:7500' for i in range(count)]
         paths = [self.folder / f'session{i}' for i in range(count)]
         subs = [self.subscribers[0].subscribe(group, path) for group, path in zip(groups, paths)]
-        pubs = [self.publisher.publish(group, self.input, '--rate', '50') for group in groups]
+        pubs = [self.publisher.publish(group, self.input, '--rate', '50', '--window-ms', '3000') for group in groups]
         for pub in pubs:
             self.assertEqual(pub.wait(suite.SECONDS), 0, pub.text())
         for sub, path in zip(subs, paths):
@@ -40,7 +40,7 @@ class Layout(TransferTest):
         self.subscribers = [Daemon(self, host) for host in hosts]
         self.file(suite.BYTES // 8)
         subs = self.listen()
-        pubs = [daemon.publish(GROUP, self.input, '--rate', RATE, '--interface', cable.address.split('/')[0])
+        pubs = [daemon.publish(GROUP, self.input, *PACE, '--interface', cable.address.split('/')[0])
                 for cable in middle.cables]
         for pub in pubs:
             self.assertEqual(pub.wait(60), 0, pub.text())

@@ -1,11 +1,12 @@
 """Many readers of one session on one host, and one that stops reading."""
 
+import hashlib
 import signal
 import subprocess
 
 from harness import suite
 from harness.process import wait_until
-from harness.transfer import GROUP, RATE, TransferTest, digest
+from harness.transfer import GROUP, PACE, TransferTest, digest
 
 
 class Readers(TransferTest):
@@ -15,7 +16,7 @@ class Readers(TransferTest):
         self.file(suite.BYTES // 2)
         paths = [self.folder / f'reader{i}' for i in range(8)]
         subs = [self.subscribers[0].subscribe(GROUP, path) for path in paths]
-        pub = self.publisher.publish(GROUP, self.input, '--rate', RATE)
+        pub = self.publisher.publish(GROUP, self.input, *PACE)
         self.assertEqual(pub.wait(suite.SECONDS), 0, pub.text())
         for sub, path in zip(subs, paths):
             self.assertEqual(sub.wait(60), 0, sub.text())
@@ -28,7 +29,7 @@ class Readers(TransferTest):
         local = self.folder / 'local'
         here = self.publisher.subscribe(GROUP, local)
         subs = self.listen()
-        pub = self.publisher.publish(GROUP, self.input, '--rate', RATE)
+        pub = self.publisher.publish(GROUP, self.input, *PACE)
         self.expect_equal(subs, pub)
         self.assertEqual(here.wait(60), 0, here.text())
         self.assertEqual(digest(local), self.digest)
@@ -39,7 +40,7 @@ class Readers(TransferTest):
         good, stopped = self.folder / 'good', self.folder / 'stopped'
         first = self.subscribers[0].subscribe(GROUP, good)
         second = self.subscribers[0].subscribe(GROUP, stopped, '--buffer', '65536')
-        pub = self.publisher.publish(GROUP, self.input, '--rate', RATE)
+        pub = self.publisher.publish(GROUP, self.input, *PACE)
         self.assertTrue(wait_until(lambda: stopped.stat().st_size > 1_000_000, 20), 'nothing arrives')
         second.signal(signal.SIGSTOP)
         self.assertEqual(pub.wait(suite.SECONDS), 0, pub.text())
@@ -59,9 +60,8 @@ class Readers(TransferTest):
         self.file(suite.BYTES // 2)
         sub = self.subscribers[0].tool('sub', GROUP, stdout=subprocess.PIPE)
         self.subscribers[0].await_listener(sub)
-        pub = self.publisher.publish(GROUP, self.input, '--rate', RATE)
+        pub = self.publisher.publish(GROUP, self.input, *PACE)
         self.assertEqual(pub.wait(suite.SECONDS), 0, pub.text())
-        import hashlib
         got = hashlib.sha256()
         while block := sub.popen.stdout.read(1 << 20):
             got.update(block)

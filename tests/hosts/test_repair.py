@@ -1,9 +1,6 @@
 """How long a repaired message is late: recorded, never judged by the clock; only completeness is judged."""
 
-import json
 import os
-import pathlib
-import re
 
 from harness import packets, suite
 from harness.transfer import GROUP, TransferTest

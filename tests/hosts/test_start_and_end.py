@@ -6,7 +6,7 @@ import subprocess
 from harness import packets, suite
 from harness.daemon import Daemon
 from harness.process import wait_until
-from harness.transfer import GROUP, RATE, TransferTest, digest
+from harness.transfer import GROUP, TransferTest, digest
 
 
 class StartAndEnd(TransferTest):
@@ -65,7 +65,7 @@ class StartAndEnd(TransferTest):
         self.make_hosts(1)
         first, second = b'a' * 200_000, b'b' * 200_000
         subs = self.listen()
-        pub = self.publisher.tool('pub', GROUP, '--rate', RATE, '--window-ms', '5000', stdin=subprocess.PIPE)
+        pub = self.publisher.tool('pub', GROUP, '--rate', '100', '--window-ms', '5000', stdin=subprocess.PIPE)
         pub.popen.stdin.write(first)
         pub.popen.stdin.flush()
         self.await_output(100_000)

@@ -1,7 +1,7 @@
 """Files of any size cross hosts bit for bit while the network loses packets."""
 
 from harness import suite
-from harness.transfer import GROUP, RATE, TransferTest, digest
+from harness.transfer import GROUP, PACE, TransferTest, digest
 
 
 class Transfer(TransferTest):
@@ -53,7 +53,7 @@ class Transfer(TransferTest):
         self.input.write_bytes(b''.join(b'%d %s\n' % (i, b'x' * (i % 97)) for i in range(100_000)))
         self.digest = digest(self.input)
         subs = self.listen()
-        self.expect_equal(subs, self.publisher.publish(GROUP, self.input, '--rate', RATE, '--lines', '--pack'))
+        self.expect_equal(subs, self.publisher.publish(GROUP, self.input, *PACE, '--lines', '--pack'))
 
     def test_files_of_few_octets_arrive(self):
         self.make_hosts(1)

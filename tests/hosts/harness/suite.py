@@ -6,6 +6,7 @@ FANFARE_TEST_SECONDS    limit of one test (default 300)
 """
 
 import atexit
+import functools
 import os
 import pathlib
 import shutil
@@ -43,18 +44,26 @@ class HostTest(unittest.TestCase):
         signal.alarm(SECONDS)
         self.addCleanup(signal.alarm, 0)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='fanfare-hosts-'))
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.undo(functools.partial(shutil.rmtree, self.folder, ignore_errors=True))
+
+    def undo(self, action):
+        """Does `action` once: after the test, or when the whole run is interrupted, which skips cleanups."""
+        atexit.register(action)
+
+        def once():
+            atexit.unregister(action)
+            action()
+
+        self.addCleanup(once)
 
     def make_network(self, **options):
         network = network_module.Network(**options)
-        atexit.register(network.close)
-        self.addCleanup(atexit.unregister, network.close)
-        self.addCleanup(network.close)
+        self.undo(network.close)
         return network
 
     def keep(self, process):
         """Ends `process` with the test; returns it."""
-        self.addCleanup(process.close)
+        self.undo(process.close)
         return process
 
     @staticmethod
@@ -63,7 +72,8 @@ class HostTest(unittest.TestCase):
 
 
 def _leave(number, _frame):
-    sys.exit(128 + number)  # unwinds through every cleanup
+    # The one exception that ends a run of unittest at once; any other it counts as a failed test and goes on.
+    raise KeyboardInterrupt(f'signal {number}')
 
 
 def reason_to_skip(programs):
