@@ -140,6 +140,20 @@ Histogram send_feed(const FeedArguments& arguments, Outlet& outlet) {
     return lateness;
 }
 
+// Nothing at all was there to send. Only data opens a session at receivers, so that an empty input
+// is one empty message, which a stream does not have.
+void send_empty(const PublishArguments& arguments, Outlet& outlet, Progress& progress) {
+    if (arguments.mode != PublishMode::stream) {
+        outlet.message({});
+        return;
+    }
+    PublishArguments empty = arguments;
+    empty.mode = PublishMode::message;
+    Outlet instead(*new Sender(connected(empty)), progress);  // never closed, as in publish()
+    instead.message({});
+    instead.finish();
+}
+
 nlohmann::json report(const Sender& sender, const Progress& progress, double seconds) {
     nlohmann::json out = {{"messages", progress.messages()},
                           {"bytes", progress.bytes()},
@@ -177,6 +191,7 @@ int publish(const PublishArguments& arguments) {
         send_stream(outlet, input);
     else
         send_messages(arguments, outlet, input);
+    if (progress.bytes() == 0 && !arguments.session.zmq) send_empty(arguments, outlet, progress);
     outlet.finish();
     const double seconds = static_cast<double>(monotonic_ns() - start) / 1e9;
     progress.stop();
