@@ -207,11 +207,6 @@ ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
     if (!listens_.wants(packet.interface, packet.to, port, packet.udp_port, packet.from)) {
         return nullptr;
     }
-    // A session that is over is not joined any more: its data would be old, and only ODATA, of
-    // which none will come, makes a session known to programs.
-    if (packet.packet.options.has(wire::OptionBit::fin) && packet.packet.type == wire::Type::spm) {
-        return nullptr;
-    }
     const Tsi tsi = packet.packet.tsi();
     if (finished_.heard(tsi, now)) return nullptr;
     // A damaged TSI must not cost a session.
