@@ -2,7 +2,7 @@
 
 import os
 
-from harness import packets, suite
+from harness import suite
 from harness.transfer import GROUP, TransferTest
 
 PER_SECOND = 20_000
