@@ -6,16 +6,19 @@
 #include <rte_mempool.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <utility>
 
 #include "dataplane/dpdk/log.hpp"
+#include "ipc/descriptor.hpp"
 
 namespace fanfare::dataplane::dpdk {
 
@@ -78,6 +81,22 @@ std::vector<std::pair<int, std::uint64_t>> open_xdp_sockets() {
             sockets.emplace_back(fd, number);
     }
     return sockets;
+}
+
+// The driver binds to a path and never takes it away, so one that a killed server left would keep
+// the next one out.
+void unlink_if_dead(const std::string& path) {
+    sockaddr_un address{};
+    if (path.size() >= sizeof address.sun_path) return;
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, path.size());
+    const ipc::Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    struct stat status {};
+    if (lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
+    // A socket that nobody listens at refuses so.
+    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+        errno == ECONNREFUSED)
+        ::unlink(path.c_str());
 }
 
 std::uint16_t power_of_two_below(std::uint32_t n) {
@@ -145,6 +164,7 @@ std::unique_ptr<Device> Device::open(const Eal&, const DeviceRequest& request,
                       (*role == "client" || *role == "slave");
     complete_arguments(text, device->workers_, kernel_queues, virtual_link, device->mtu_);
 
+    if (const std::string path = memif_server_path(text); !path.empty()) unlink_if_dead(path);
     const QuietLog quiet;
     const auto others = open_xdp_sockets();
     const Nanos give_up = monotonic() + (text.kind == DeviceKind::af_xdp ? kRetryFor : 0);
@@ -448,6 +468,8 @@ void Device::close() {
         // serve.
         const bool memif = text_.kind == DeviceKind::memif;
         if (memif) Eal::leave_standing();
+        if (const std::string path = memif_server_path(text_); !path.empty())
+            ::unlink(path.c_str());
         if (device != nullptr && text_.kind != DeviceKind::pci && !memif) rte_dev_remove(device);
     }
     // The driver frees all it has of an AF_XDP socket but the descriptor, and while that is open

@@ -134,6 +134,18 @@ std::string kernel_interface(const DeviceText& device) {
     return interface == nullptr ? std::string{} : *interface;
 }
 
+std::string memif_server_path(const DeviceText& device) {
+    const std::string* role = device.argument("role");
+    const std::string* socket = device.argument("socket");
+    const std::string* hidden = device.argument("socket-abstract");
+    if (device.kind != DeviceKind::memif || socket == nullptr || hidden == nullptr ||
+        *hidden != "no")
+        return {};
+    // The driver's own default is the server.
+    if (role != nullptr && (*role == "client" || *role == "slave")) return {};
+    return *socket;
+}
+
 std::uint32_t packet_frame_octets(std::uint16_t mtu) {
     std::uint32_t octets = 2048;
     while (octets < mtu + kPacketFrameOverhead) octets *= 2;

@@ -36,8 +36,12 @@ std::optional<DeviceText> parse_device(std::string_view text, std::string& error
 // is open).
 std::string kernel_interface(const DeviceText& device);
 
-// Largest IP datagram that AF_PACKET's frame of `frame_octets` holds beside its own header, and the
-// reverse: a power of two, as the ring's blocks are made of whole frames.
+// The path in the file system that a memif server listens at; empty for clients, and for abstract
+// names (the default), which need no looking after.
+std::string memif_server_path(const DeviceText& device);
+
+// Octets of AF_PACKET's frame that holds a datagram of `mtu` octets beside the kernel's header: a
+// power of two, as the ring's blocks are made of whole frames.
 std::uint32_t packet_frame_octets(std::uint16_t mtu);
 
 // Adds what the driver's defaults leave too small or too slow for a feed; what the user gave stays.

@@ -37,7 +37,10 @@ std::string without_origin(const std::string& line) {
 
 void end_line(LogState& s) {
     if (!s.line.empty()) {
-        if (s.line_level <= RTE_LOG_WARNING && s.complaint.empty())
+        // Drivers say this of the secondary processes that we do without; it is no reason for
+        // anything.
+        const bool about_secondaries = s.line.find("mp action callback") != std::string::npos;
+        if (s.line_level <= RTE_LOG_WARNING && s.complaint.empty() && !about_secondaries)
             s.complaint = without_origin(s.line);
         if (s.line_level <= s.level && s.quiet == 0) {
             if (s.sink)

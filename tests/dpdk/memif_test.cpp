@@ -2,6 +2,8 @@
 #include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,6 +11,7 @@
 #include <cstdlib>
 
 #include "frames.hpp"
+#include "ipc/descriptor.hpp"
 
 using namespace fanfare;
 using namespace fanfare::dataplane;
@@ -132,6 +135,31 @@ TEST(MemifTest, AClientWaitsForItsServerAndComesBackWhenThatWasKilled) {
         EXPECT_TRUE(link_comes(*device, false));
     }
     EXPECT_EQ(free_buffers(port), device->buffers_per_queue());
+}
+
+TEST(MemifTest, AServerIsNotKeptOutByThePathThatAKilledOneLeft) {
+    const std::string path = "/tmp/fanfare-test-" + std::to_string(getpid()) + ".sock";
+    const std::string text = "net_memif2,role=server,id=0,socket-abstract=no,socket=" + path;
+    const auto is_there = [&path] { return access(path.c_str(), F_OK) == 0; };
+    // What a killed one leaves: a name that nobody listens at.
+    {
+        const ipc::Descriptor left(socket(AF_UNIX, SOCK_SEQPACKET, 0));
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        ASSERT_EQ(bind(left.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    }
+    ASSERT_TRUE(is_there());
+    auto device = open_test_device(text);
+    ASSERT_TRUE(device);
+    // One that is served stays.
+    std::string error;
+    DeviceRequest second{.interface = "feed", .device = text};
+    second.device.replace(0, 10, "net_memif3");
+    EXPECT_EQ(Device::open(test_eal(), second, 1, 16u << 20, error), nullptr);
+    EXPECT_TRUE(is_there());
+    device.reset();
+    EXPECT_FALSE(is_there());
 }
 
 int main(int argc, char** argv) {
