@@ -148,19 +148,21 @@ struct WorkerEvent {
 };
 
 // One list makes the counters, their names in `status` and their place. Domain, subject, action.
-#define FANFARE_WORKER_COUNTERS(X)                                                              \
-    X(turns_idle)                                                                               \
-    X(turns_busy)                                                                               \
-    X(frames_received)                                                                          \
-    X(frames_sent)                                                                              \
-    X(bytes_received)                                                                           \
-    X(bytes_sent)                                                                               \
-    X(frames_lost_on_purpose) X(frames_not_for_us) X(frames_malformed) X(frames_no_room)        \
-        X(transmit_full) X(arp_requests_sent) X(arp_replies_sent) X(arp_unresolved_dropped)     \
+// clang-format off
+#define FANFARE_WORKER_COUNTERS(X) \
+    X(turns_idle) \
+    X(turns_busy) \
+    X(frames_received) \
+    X(frames_sent) \
+    X(bytes_received) \
+    X(bytes_sent) \
+    X(frames_lost_on_purpose) X(frames_not_for_us) X(frames_malformed) X(frames_no_room) \
+        X(transmit_full) X(arp_requests_sent) X(arp_replies_sent) X(arp_unresolved_dropped) \
             X(echo_replies_sent) X(igmp_reports_sent) X(igmp_queries_received) X(handover_sent) \
-                X(handover_full) X(loopback_copies) X(spares_exhausted) X(sessions_opened)      \
-                    X(sessions_ended) X(naks_for_no_source) X(wakeups) X(tail_invalid)          \
+                X(handover_full) X(loopback_copies) X(spares_exhausted) X(sessions_opened) \
+                    X(sessions_ended) X(naks_for_no_source) X(wakeups) X(tail_invalid) \
                         X(records_invalid) X(ip_options) X(ip_fragments) X(ip_checksum_wrong)
+// clang-format on
 
 struct WorkerCounters {
 #define FANFARE_COUNTER_FIELD(name) ipc::Counter name;

@@ -61,7 +61,6 @@ int on_removal(std::uint16_t, rte_eth_event_type, void* context, void*) {
     static_cast<std::atomic<bool>*>(context)->store(true, std::memory_order_relaxed);
     return 0;
 }
-
 // The socket's own number if `fd` is an AF_XDP socket, else 0. Descriptors are used again, these
 // are not.
 std::uint64_t xdp_socket_number(int fd) {
@@ -71,7 +70,6 @@ std::uint64_t xdp_socket_number(int fd) {
     if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_XDP) return 0;
     return fstat(fd, &status) == 0 ? status.st_ino : 0;
 }
-
 std::vector<std::pair<int, std::uint64_t>> open_xdp_sockets() {
     std::vector<std::pair<int, std::uint64_t>> sockets;
     std::error_code ignored;
@@ -82,7 +80,6 @@ std::vector<std::pair<int, std::uint64_t>> open_xdp_sockets() {
     }
     return sockets;
 }
-
 // The driver binds to a path and never takes it away, so one that a killed server left would keep
 // the next one out.
 void unlink_if_dead(const std::string& path) {
@@ -98,15 +95,12 @@ void unlink_if_dead(const std::string& path) {
         errno == ECONNREFUSED)
         ::unlink(path.c_str());
 }
-
 std::uint16_t power_of_two_below(std::uint32_t n) {
     std::uint32_t p = 1;
     while (p * 2 <= n) p *= 2;
     return static_cast<std::uint16_t>(p);
 }
-
 }  // namespace
-
 std::string Device::failed(const std::string& what, int code) const {
     const std::string complaint = take_complaint();
     std::string out = "interface " + interface_ + ": " + text_.text() + " does not " + what + ": " +
@@ -116,7 +110,6 @@ std::string Device::failed(const std::string& what, int code) const {
                "; net_af_packet0,iface=" + kernel_name_ + " does without)";
     return out;
 }
-
 std::unique_ptr<Device> Device::open(const Eal&, const DeviceRequest& request,
                                      std::uint16_t workers, std::uint64_t memory_bytes,
                                      std::string& error) {
@@ -163,7 +156,6 @@ std::unique_ptr<Device> Device::open(const Eal&, const DeviceRequest& request,
     device->client_ = text.kind == DeviceKind::memif && role != nullptr &&
                       (*role == "client" || *role == "slave");
     complete_arguments(text, device->workers_, kernel_queues, virtual_link, device->mtu_);
-
     if (const std::string path = memif_server_path(text); !path.empty()) unlink_if_dead(path);
     const QuietLog quiet;
     const auto others = open_xdp_sockets();
@@ -179,7 +171,6 @@ std::unique_ptr<Device> Device::open(const Eal&, const DeviceRequest& request,
     device->make_ports(request);
     return device;
 }
-
 bool Device::probe(std::string& error) {
     const std::string text = text_.text();
     int code = 0;
@@ -212,7 +203,6 @@ bool Device::probe(std::string& error) {
     rte_eth_dev_callback_register(port_id_, RTE_ETH_EVENT_INTR_RMV, on_removal, &gone_);
     return true;
 }
-
 std::uint32_t Device::room_octets() const {
     std::uint32_t room = std::max<std::uint32_t>(2048, mtu_ + kLinkHeader);
     if (text_.kind == DeviceKind::af_xdp) room = std::max(room, mtu_ + kLinkHeader + kXdpHeadroom);
@@ -220,7 +210,6 @@ std::uint32_t Device::room_octets() const {
     if (text_.kind == DeviceKind::af_packet) room = std::max(room, packet_frame_octets(mtu_));
     return (room + 63) / 64 * 64 + RTE_PKTMBUF_HEADROOM;
 }
-
 void Device::choose_ring_sizes(const rte_eth_dev_info& info, std::uint64_t memory_bytes) {
     const std::uint64_t each =
         rte_mempool_calc_obj_size(room_octets() + sizeof(rte_mbuf), 0, nullptr);
