@@ -6,7 +6,6 @@
 #include <rte_mempool.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,7 +17,7 @@
 #include <utility>
 
 #include "dataplane/dpdk/log.hpp"
-#include "ipc/descriptor.hpp"
+#include "dataplane/dpdk/memif_path.hpp"
 
 namespace fanfare::dataplane::dpdk {
 
@@ -79,21 +78,6 @@ std::vector<std::pair<int, std::uint64_t>> open_xdp_sockets() {
             sockets.emplace_back(fd, number);
     }
     return sockets;
-}
-// The driver binds to a path and never takes it away, so one that a killed server left would keep
-// the next one out.
-void unlink_if_dead(const std::string& path) {
-    sockaddr_un address{};
-    if (path.size() >= sizeof address.sun_path) return;
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, path.size());
-    const ipc::Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    struct stat status {};
-    if (lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
-    // A socket that nobody listens at refuses so.
-    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
-        errno == ECONNREFUSED)
-        ::unlink(path.c_str());
 }
 std::uint16_t power_of_two_below(std::uint32_t n) {
     std::uint32_t p = 1;
@@ -450,12 +434,14 @@ void Device::close() {
         rte_eth_dev_callback_unregister(port_id_, RTE_ETH_EVENT_INTR_RMV, on_removal, &gone_);
         rte_eth_dev_info info{};
         rte_device* device = rte_eth_dev_info_get(port_id_, &info) == 0 ? info.device : nullptr;
-        if (started_) rte_eth_dev_stop(port_id_);
+        const bool memif = text_.kind == DeviceKind::memif;
+        // A memif whose peer is gone has taken itself down, or does so just now in DPDK's interrupt
+        // thread, which must not meet a second one doing it.
+        if (started_ && (!memif || std::as_const(*this).link().up)) rte_eth_dev_stop(port_id_);
         // Removing a software device closes its port too. A card stays with its driver for the next
         // open. A memif stays to the end of the process: its driver frees the handle of a listening
         // socket, or of a peer that leaves just now, which DPDK's interrupt thread goes on to
         // serve.
-        const bool memif = text_.kind == DeviceKind::memif;
         if (memif) Eal::leave_standing();
         if (const std::string path = memif_server_path(text_); !path.empty())
             ::unlink(path.c_str());
