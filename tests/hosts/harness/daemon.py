@@ -16,10 +16,10 @@ class Daemon:
     network namespace, so clients run outside.
     """
 
-    def __init__(self, test, host, kind='af_xdp', lcores='0', extra=(), cables=None, socket=None):
+    def __init__(self, test, host, kind='af_xdp', lcores='0', idle='sleep', extra=(), cables=None, socket=None):
         self.test, self.host = test, host
         self.socket = socket or test.folder / f'{host.name}.sock'
-        argv = [suite.FANFARED, '--control', self.socket, '--lcores', lcores, '--idle', 'sleep']
+        argv = [suite.FANFARED, '--control', self.socket, '--lcores', lcores, '--idle', idle]
         for number, cable in enumerate(cables or host.cables):
             argv += ['--interface', f'{cable.device},{cable.address},{device(kind, number, cable)}']
         self.argv = [*argv, *extra]
