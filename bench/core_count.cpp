@@ -1,0 +1,145 @@
+// Runs packets through a core with the checksum kernels of one level, for a tool that counts
+// instructions (valgrind --tool=callgrind --toggle-collect=fanfare_counted):
+//   core_count WHAT PACKETS [--level scalar|avx2|avx512]
+// WHAT: receive-STAGE-TSDU (receive-worker-100, receive-decode-2, ...), receive-packed-OCTETS,
+// send-OCTETS, send-packed-OCTETS, publish-OCTETS. Prints what it did, one line of JSON: packets
+// and messages that ran inside fanfare_counted().
+#include <charconv>
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "bench/core/receive_core.hpp"
+#include "bench/core/receive_stages.hpp"
+#include "bench/core/send_core.hpp"
+
+// The tool's counter runs in here alone.
+extern "C" __attribute__((noinline)) void fanfare_counted(const std::function<void()>& work) {
+    work();
+    asm volatile("" : : : "memory");  // no tail call: the tool must see the return
+}
+
+namespace {
+
+using namespace fanfare;
+using namespace fanfare::bench;
+
+struct Done {
+    std::uint64_t packets = 0, messages = 0;
+};
+
+bool take(std::string_view& text, std::string_view prefix) {
+    if (!text.starts_with(prefix)) return false;
+    text.remove_prefix(prefix.size());
+    return true;
+}
+
+std::uint64_t number(std::string_view text) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || value == 0) {
+        throw std::runtime_error(std::string(text) + " is no number above 0");
+    }
+    return value;
+}
+
+Done receive(std::string_view what, std::uint64_t packets, const checksum::Kernels& kernels) {
+    ReceiveCorePlan plan;
+    plan.kernels = &kernels;
+    int stage = static_cast<int>(Stage::worker);
+    if (take(what, "packed-")) {
+        plan.message = number(what);
+        plan.tsdu = 1400;
+    } else {
+        const std::size_t dash = what.find('-');
+        for (stage = 0; stage < kStages; ++stage) {
+            if (what.substr(0, dash) == name_of(static_cast<Stage>(stage))) break;
+        }
+        if (stage == kStages || dash == std::string_view::npos) {
+            throw std::runtime_error(std::string(what) + " names no stage and TSDU");
+        }
+        plan.tsdu = number(what.substr(dash + 1));
+    }
+    ReceiveCore core(plan);
+    ReceiveStages stages(core, plan);
+    // Whole laps of the frames: every run sees the same mixture.
+    const std::uint64_t lap = core.port().frames();
+    packets = (packets + lap - 1) / lap * lap;
+    stages.run(static_cast<Stage>(stage), lap);
+    fanfare_counted([&] { stages.run(static_cast<Stage>(stage), packets); });
+    const std::string faults = core.faults();
+    if (stage == static_cast<int>(Stage::worker) && !faults.empty()) {
+        throw std::runtime_error(faults);
+    }
+    return {packets, packets * core.messages_per_packet()};
+}
+
+Done send(std::string_view what, std::uint64_t packets, const checksum::Kernels& kernels,
+          bool publish) {
+    SendCorePlan plan;
+    plan.kernels = &kernels;
+    if (take(what, "packed-")) plan.format = ipc::SendFormat::packed;
+    plan.message = number(what);
+    if (plan.message > 512) plan.log_bytes = std::uint64_t{32} << 20;
+    SendCore core(plan);
+    constexpr std::uint64_t kAtOnce = 1024;
+    const std::uint64_t before = core.packets_sent();
+    Done done;
+    while (done.messages < packets) {
+        const auto fill = [&] { done.messages += core.publish(kAtOnce); };
+        const auto empty = [&] { core.send(); };
+        if (publish) {
+            fanfare_counted(fill);
+            empty();
+        } else {
+            fill();
+            fanfare_counted(empty);
+        }
+    }
+    const std::string faults = core.faults();
+    if (!faults.empty()) throw std::runtime_error(faults);
+    done.packets = core.packets_sent() - before;
+    return done;
+}
+
+checksum::Level level_of(std::string_view name) {
+    if (name == "scalar") return checksum::Level::scalar;
+    if (name == "avx2") return checksum::Level::avx2;
+    if (name == "avx512") return checksum::Level::avx512;
+    throw std::runtime_error(std::string(name) + " is no level: scalar, avx2 or avx512");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 3 && !(argc == 5 && std::string_view(argv[3]) == "--level")) {
+        std::fprintf(stderr, "usage: core_count WHAT PACKETS [--level scalar|avx2|avx512]\n");
+        return 2;
+    }
+    try {
+        const checksum::Level level = argc == 5 ? level_of(argv[4]) : checksum::Level::avx2;
+        const checksum::Kernels& kernels = checksum::kernels(level);
+        if (kernels.level != level) throw std::runtime_error("this CPU lacks the level");
+        std::string_view what = argv[1];
+        const std::uint64_t packets = number(argv[2]);
+        Done done;
+        if (take(what, "receive-")) {
+            done = receive(what, packets, kernels);
+        } else if (take(what, "send-")) {
+            done = send(what, packets, kernels, false);
+        } else if (take(what, "publish-")) {
+            done = send(what, packets, kernels, true);
+        } else {
+            throw std::runtime_error(std::string(what) + " is nothing to count");
+        }
+        std::printf("{\"packets\": %llu, \"messages\": %llu}\n",
+                    static_cast<unsigned long long>(done.packets),
+                    static_cast<unsigned long long>(done.messages));
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "core_count: %s\n", e.what());
+        return 1;
+    }
+    return 0;
+}
