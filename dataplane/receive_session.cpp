@@ -16,6 +16,7 @@ void ReceiveSession::start(const engine::ReceiverIdentity& identity, std::uint32
                            std::uint16_t udp, std::uint64_t seed, Nanos now) {
     interface = on;
     udp_port = udp;
+    group = identity.group;
     has_hop = opened = ended = touched = in_burst = wake_wanted = false;
     burst_bytes = 0;
     lead_ = 0;

@@ -24,9 +24,14 @@ class SessionTable {
 
     Session* find(const Tsi& tsi) const {
         const std::uint64_t key = tsi.key();
+        // Packets of one session come in runs.
+        if (last_ != nullptr && last_key_ == key) return last_;
         for (std::size_t i = home(tsi);; i = (i + 1) & mask_) {
             if (slots_[i].session == nullptr) return nullptr;
-            if (slots_[i].key == key) return slots_[i].session;
+            if (slots_[i].key != key) continue;
+            last_key_ = key;
+            last_ = slots_[i].session;
+            return last_;
         }
     }
 
@@ -51,6 +56,7 @@ class SessionTable {
             if (slots_[i].key == key) break;
         }
         --count_;
+        last_ = nullptr;
         // Entries behind the hole that a probe would no longer reach move into it.
         for (std::size_t k = (i + 1) & mask_; slots_[k].session != nullptr; k = (k + 1) & mask_) {
             if (((k - slots_[k].home) & mask_) < ((k - i) & mask_)) continue;
@@ -74,6 +80,9 @@ class SessionTable {
     std::size_t mask_ = 0;
     std::size_t limit_;
     std::size_t count_ = 0;
+    // The session found last.
+    mutable std::uint64_t last_key_ = 0;
+    mutable Session* last_ = nullptr;
 };
 
 }  // namespace fanfare::dataplane

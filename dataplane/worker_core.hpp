@@ -104,12 +104,11 @@ class WorkerCore {
         UdpPorts udp_ports;
     };
     // A PGM packet on its way to a session.
-    struct Incoming {
-        wire::Packet packet;
-        std::span<const std::byte> tpdu;
-        Address from, to;
+    struct Incoming : engine::Received {
+        Address to;
         std::uint32_t interface = 0;
         std::uint16_t udp_port = 0;
+        std::uint8_t next = 0;            // place in the batch of the receiver's next packet
         const MacAddress* mac = nullptr;  // Ethernet source, of frames from the wire
         ReceiveSession* receiver = nullptr;
         SourceSession* source = nullptr;
@@ -149,8 +148,9 @@ class WorkerCore {
     bool find_sessions(Incoming& packet, Nanos now);
     ReceiveSession* open_receiver(const Incoming& packet, Nanos now);
     void deliver(Nanos now);
-    void deliver_to_receiver(Incoming& packet, Nanos now);
-    void deliver_to_source(Incoming& packet, Nanos now);
+    void deliver_run(ReceiveSession& session, Nanos now);
+    void deliver_to_receiver(ReceiveSession& session, const Incoming& packet, Nanos now);
+    void deliver_to_source(const Incoming& packet, Nanos now);
     bool hand_over(std::uint32_t to, FrameRing::Kind kind, std::uint32_t interface,
                    std::span<const std::byte> octets, Address next_hop = {});
 

@@ -6,26 +6,30 @@
 
 #include "dataplane/net/multicast_mac.hpp"
 #include "dataplane/worker_core.hpp"
+#include "engine/wire/plain_data.hpp"
 
 namespace fanfare::dataplane {
 
 std::size_t WorkerCore::on_frames(std::uint32_t interface, std::span<const RxFrame> frames,
                                   Nanos now) {
+    std::uint64_t bytes = 0;
     for (std::size_t i = 0; i < frames.size(); ++i) {
-        // Two cache lines hold every header; the frame after next, so that it is there in time.
-        if (i + 2 < frames.size()) {
-            __builtin_prefetch(frames[i + 2].data);
-            __builtin_prefetch(frames[i + 2].data + 64);
+        // Two cache lines hold every header; far enough ahead that they are there in time.
+        constexpr std::size_t kAhead = 4;
+        if (i + kAhead < frames.size()) {
+            __builtin_prefetch(frames[i + kAhead].data);
+            __builtin_prefetch(frames[i + kAhead].data + 64);
         }
         const RxFrame& frame = frames[i];
-        counters().frames_received.add();
-        counters().bytes_received.add(frame.length);
+        bytes += frame.length;
         if (loss_.lose()) {
             counters().frames_lost_on_purpose.add();
             continue;
         }
         on_frame(interface, {frame.data, frame.length}, false, now);
     }
+    counters().frames_received.add(frames.size());
+    counters().bytes_received.add(bytes);
     deliver(now);
     return frames.size();
 }
@@ -135,7 +139,9 @@ void WorkerCore::on_pgm(std::uint32_t interface, std::span<const std::byte> fram
     if (batch_count_ == batch_.size()) deliver(now);
     Incoming& packet = batch_[batch_count_];
     packet.tpdu = datagram.payload;
-    const wire::DecodeError error = wire::decode(datagram.payload, packet.packet);
+    const wire::DecodeError error = wire::decode_plain_data(datagram.payload, packet.packet)
+                                        ? wire::DecodeError::none
+                                        : wire::decode(datagram.payload, packet.packet);
     if (error != wire::DecodeError::none) {
         if (known_port) {
             counters().decode_errors[static_cast<std::size_t>(error)].add();
@@ -144,14 +150,16 @@ void WorkerCore::on_pgm(std::uint32_t interface, std::span<const std::byte> fram
         }
         return;
     }
-    const std::uint32_t owner = owner_of(packet.packet.tsi(), config_.workers);
-    if (owner != config_.index) {
-        if (!handed_over) {
-            hand_over(owner, FrameRing::Kind::received_frame, interface, frame);
+    if (config_.workers > 1) {
+        const std::uint32_t owner = owner_of(packet.packet.tsi(), config_.workers);
+        if (owner != config_.index) {
+            if (!handed_over) {
+                hand_over(owner, FrameRing::Kind::received_frame, interface, frame);
+            }
+            return;
         }
-        return;
     }
-    packet.from = datagram.ip.source;
+    packet.ip_source = datagram.ip.source;
     packet.to = datagram.ip.destination;
     packet.interface = interface;
     packet.udp_port = datagram.udp_port;
@@ -185,8 +193,7 @@ bool WorkerCore::find_sessions(Incoming& packet, Nanos now) {
         }
         // The same session on another interface, group or port is not this one.
         if (receiver != nullptr && receiver->interface == packet.interface &&
-            receiver->udp_port == packet.udp_port &&
-            receiver->receiver.identity().group == packet.to) {
+            receiver->udp_port == packet.udp_port && receiver->group == packet.to) {
             packet.receiver = receiver;
         }
     }
@@ -204,7 +211,7 @@ ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
         return nullptr;
     }
     const std::uint16_t port = packet.packet.destination_port;
-    if (!listens_.wants(packet.interface, packet.to, port, packet.udp_port, packet.from)) {
+    if (!listens_.wants(packet.interface, packet.to, port, packet.udp_port, packet.ip_source)) {
         return nullptr;
     }
     const Tsi tsi = packet.packet.tsi();
@@ -224,7 +231,7 @@ ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
     session->slot = free_receiver_slots_.back();
     free_receiver_slots_.pop_back();
     receiver_slots_[session->slot] = session;
-    session->start({tsi, port, packet.to, packet.from}, packet.interface, packet.udp_port,
+    session->start({tsi, port, packet.to, packet.ip_source}, packet.interface, packet.udp_port,
                    random_.next(), now);
     receivers_.insert(tsi, session);
     member(packet.interface, packet.to, true, now);
@@ -238,41 +245,69 @@ ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
     return session;
 }
 
-// Hands the batch to its sessions.
+// Hands the batch to its sessions, to each all its packets in order.
 void WorkerCore::deliver(Nanos now) {
     if (batch_count_ == 0) return;
     burst_.clear();
+    bool for_sources = false;
     for (std::size_t i = 0; i < batch_count_; ++i) {
+        const auto place = static_cast<std::uint8_t>(i);
         ReceiveSession* const session = batch_[i].receiver;
+        for_sources |= batch_[i].source != nullptr;
         if (session == nullptr) continue;
         if (!session->in_burst) {
             session->in_burst = true;
             session->burst_bytes = 0;
+            session->burst_count = 0;
+            session->burst_first = place;
             burst_.push_back(session);
+        } else {
+            batch_[session->burst_last].next = place;
         }
+        session->burst_last = place;
+        ++session->burst_count;
         session->burst_bytes += batch_[i].packet.payload.size();
     }
     for (ReceiveSession* session : burst_) session->reserve();
     // Between the reservations and the first octet that they allow to be overwritten; partner: the
     // reader's acquire fence before it loads them again.
     std::atomic_thread_fence(std::memory_order_release);
-    for (std::size_t i = 0; i < batch_count_; ++i) {
-        if (batch_[i].receiver != nullptr) deliver_to_receiver(batch_[i], now);
-        if (batch_[i].source != nullptr) deliver_to_source(batch_[i], now);
-    }
-    for (ReceiveSession* session : burst_) {
-        session->in_burst = false;
-        if (session->store_lead()) want_wake(*session);
-        touch(*session);
+    for (ReceiveSession* session : burst_) deliver_run(*session, now);
+    if (for_sources) {
+        for (std::size_t i = 0; i < batch_count_; ++i) {
+            if (batch_[i].source != nullptr) deliver_to_source(batch_[i], now);
+        }
     }
     batch_count_ = 0;
 }
 
-void WorkerCore::deliver_to_receiver(Incoming& packet, Nanos now) {
-    ReceiveSession& session = *packet.receiver;
+void WorkerCore::deliver_run(ReceiveSession& session, Nanos now) {
+    std::array<const engine::Received*, kBurst> packets;
+    std::size_t place = session.burst_first;
+    for (std::size_t i = 0; i < session.burst_count; ++i) {
+        packets[i] = &batch_[place];
+        place = batch_[place].next;
+    }
+    std::span<const engine::Received* const> run(packets.data(), session.burst_count);
+    while (!run.empty()) {
+        const std::size_t taken = session.receiver.take_in_order(run, now);
+        if (taken > 0) {
+            counters().verdicts[static_cast<std::size_t>(engine::Verdict::accepted)].add(taken);
+            run = run.subspan(taken);
+            if (run.empty()) break;
+        }
+        deliver_to_receiver(session, static_cast<const Incoming&>(*run.front()), now);
+        run = run.subspan(1);
+    }
+    session.in_burst = false;
+    if (session.store_lead()) want_wake(session);
+    touch(session);
+}
+
+void WorkerCore::deliver_to_receiver(ReceiveSession& session, const Incoming& packet, Nanos now) {
     engine::Output out(room(session.interface));
     const engine::Verdict verdict =
-        session.receiver.on_packet(packet.packet, packet.tpdu, packet.from, now, out);
+        session.receiver.on_packet(packet.packet, packet.tpdu, packet.ip_source, now, out);
     counters().verdicts[static_cast<std::size_t>(verdict)].add();
     if (packet.packet.type == wire::Type::spm && verdict == engine::Verdict::accepted &&
         packet.mac != nullptr && !net::is_group_mac(*packet.mac)) {
@@ -282,10 +317,10 @@ void WorkerCore::deliver_to_receiver(Incoming& packet, Nanos now) {
     if (!out.frames().empty() || !out.events().empty()) commit_receiver(session, out, now);
 }
 
-void WorkerCore::deliver_to_source(Incoming& packet, Nanos now) {
+void WorkerCore::deliver_to_source(const Incoming& packet, Nanos now) {
     SourceSession& session = *packet.source;
     engine::Output out(room(session.spec.interface));
-    session.source.on_packet(packet.packet, packet.tpdu, packet.from, now, out);
+    session.source.on_packet(packet.packet, packet.tpdu, packet.ip_source, now, out);
     session.check_memory(now);
     touch(session);
     commit_source(session, out);
@@ -306,8 +341,11 @@ void WorkerCore::loop_back(Nanos now) {
                 const engine::TxFrame& frame = queue.frame(i);
                 Incoming& packet = batch_[batch_count_];
                 packet.tpdu = {frame.data, frame.length};
-                if (wire::decode(packet.tpdu, packet.packet) != wire::DecodeError::none) continue;
-                packet.from = interfaces_[note.interface]->spec.address;
+                if (!wire::decode_plain_data(packet.tpdu, packet.packet) &&
+                    wire::decode(packet.tpdu, packet.packet) != wire::DecodeError::none) {
+                    continue;
+                }
+                packet.ip_source = interfaces_[note.interface]->spec.address;
                 packet.to = frame.destination;
                 packet.interface = note.interface;
                 packet.udp_port = note.udp_port;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -47,9 +48,9 @@ struct Tsi {
 
     // The eight octets as one number: the key of every session table.
     constexpr std::uint64_t key() const {
-        std::uint64_t k = 0;
-        for (auto o : gsi.octets) k = (k << 8) | o;
-        return (k << 16) | source_port;
+        static_assert(std::endian::native == std::endian::little);
+        const auto octets = std::bit_cast<std::uint64_t>(*this);
+        return (__builtin_bswap64(octets) & ~std::uint64_t{0xFFFF}) | source_port;
     }
 };
 

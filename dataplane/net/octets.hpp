@@ -3,29 +3,33 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "engine/types.hpp"
 
 namespace fanfare::dataplane::net {
 
 inline std::uint16_t load16(const std::byte* p) {
-    return static_cast<std::uint16_t>((std::to_integer<unsigned>(p[0]) << 8) |
-                                      std::to_integer<unsigned>(p[1]));
+    std::uint16_t v;
+    std::memcpy(&v, p, sizeof v);
+    return __builtin_bswap16(v);
 }
 inline std::uint32_t load32(const std::byte* p) {
-    return (std::uint32_t{load16(p)} << 16) | load16(p + 2);
+    std::uint32_t v;
+    std::memcpy(&v, p, sizeof v);
+    return __builtin_bswap32(v);
 }
 inline Address load_address(const std::byte* p) {
     return Address{load32(p)};
 }
 
 inline void store16(std::byte* p, std::uint16_t value) {
-    p[0] = static_cast<std::byte>(value >> 8);
-    p[1] = static_cast<std::byte>(value);
+    value = __builtin_bswap16(value);
+    std::memcpy(p, &value, sizeof value);
 }
 inline void store32(std::byte* p, std::uint32_t value) {
-    store16(p, static_cast<std::uint16_t>(value >> 16));
-    store16(p + 2, static_cast<std::uint16_t>(value));
+    value = __builtin_bswap32(value);
+    std::memcpy(p, &value, sizeof value);
 }
 inline void store_address(std::byte* p, Address address) {
     store32(p, address.v4);

@@ -53,6 +53,11 @@ class FragmentCheck {
         return true;
     }
 
+    // Inside a message whose rest is to come.
+    bool open() const { return open_; }
+    // accept() of an entry that is no fragment, while not open().
+    void accept_whole() { begun_ = true; }
+
   private:
     bool begun_ = false;  // a message has begun in this session
     bool open_ = false;

@@ -67,6 +67,25 @@ class ReceiveWindow {
     // The octets at `position` (from room_for) are the ordinal's data.
     void commit(std::uint64_t ordinal, std::uint64_t position, std::uint32_t length,
                 std::uint16_t flags, std::uint32_t apdu_length, const FragmentNote* fragment);
+    // Nothing is missing and nothing held: what comes next in order can be read at once. Then, with
+    // next() < reach():
+    bool whole() const { return buffered_ == 0 && lead_ + 1 == next_; }
+    // room_for of next();
+    bool room_to_append(std::uint32_t length, std::uint64_t& position) const {
+        const std::uint64_t left = log_.size() - (head_ & log_mask_);
+        position = length <= left ? head_ : head_ + left;
+        return position + length <= log_reach_ && length <= log_.size();
+    }
+    // and commit and advance in one, of a whole message or a container; `flags` as readers see
+    // them.
+    void append(std::uint64_t position, std::uint32_t length, std::uint16_t flags) {
+        index_[next_ & index_mask_] = {static_cast<Sqn>(next_),
+                                       static_cast<std::uint32_t>(position),
+                                       static_cast<std::uint16_t>(length), flags, length};
+        lead_ = next_++;
+        longest_ = std::max(longest_, length);
+        head_ = position + length;
+    }
     // Numbers up to `ordinal` (< reach) are known to exist.
     void extend(std::uint64_t ordinal);
 

@@ -30,6 +30,13 @@ struct ReceiverIdentity {
     Address ip_source;  // IP source of its first SPM or ODATA: all later packets must come from it
 };
 
+// One packet of a burst, decoded. `tpdu` is the packet's octets, `packet` points into them.
+struct Received {
+    wire::Packet packet;
+    std::span<const std::byte> tpdu;
+    Address ip_source;
+};
+
 // How far this burst may overwrite: published by the caller before the burst's first packet is
 // handed in.
 struct Reservation {
@@ -86,6 +93,12 @@ class Receiver {
     // becomes visible through next_ordinal() before it was judged.
     Verdict on_packet(const wire::Packet& packet, std::span<const std::byte> tpdu,
                       Address ip_source, Nanos now, Output& out);
+    // The usual case of on_packet for a whole run at once: takes the longest prefix of `packets`
+    // that is new ODATA in order, with no option but OPT_JOIN and the mark of a container, while
+    // nothing is missing, and returns how many that were; each was `accepted`. What stands first
+    // behind them is on_packet's. Counters, timers and rates move once for the run. The packets
+    // must be of this receiver's TSI.
+    std::size_t take_in_order(std::span<const Received* const> packets, Nanos now);
     void on_tick(Nanos now, Output& out);
     Nanos next_deadline() const;
 

@@ -138,6 +138,8 @@ struct Receiver::Parts {
                             Output& out);
     Verdict judge(const wire::Packet& packet, std::span<const std::byte> tpdu, Address ip_source,
                   Output& out);
+    // Whether data in order, with nothing unusual about it, may be taken without further questions.
+    bool run_possible() const;
     bool send_spmrs(Output& out);
     void send_naks(Output& out);
     void sample_window();

@@ -226,8 +226,8 @@ struct Packet {
     } poll{};  // 14.7; POLR uses round
     std::uint32_t ack_bitmap = 0;
 
-    Options options;
     std::span<const std::byte> payload;  // the TSDU; empty for packets without data
+    Options options;
 
     // The session a packet belongs to, whichever way it travels: source port is in `source_port` of
     // packets from the source (SPM, POLL, ODATA, RDATA, NCF) and in `destination_port` of those
