@@ -186,6 +186,19 @@ struct WorkerLink {
     alignas(ipc::kCacheLine) WorkerCounters counters;  // written by the worker alone
 };
 
+// A running session as the wire shows it, for cards that bring packets to a worker's queue
+// (dataplane/steering.hpp).
+struct SteeredSession {
+    std::uint64_t id = 0;
+    Tsi tsi;
+    bool sends = false;  // ours: NAKs come for it. Else what its source sends.
+    std::uint32_t interface = 0;
+    std::uint32_t worker = 0;  // its owner
+    Address group;
+    Address source;              // IP source of its packets; of one that sends, the interface's
+    std::uint16_t udp_port = 0;  // 0: raw IP 113
+};
+
 // Which of `workers` owns a session: sources and receivers alike, so that NAKs and data find it.
 inline std::uint32_t owner_of(const Tsi& tsi, std::uint32_t workers) {
     return static_cast<std::uint32_t>((std::hash<Tsi>{}(tsi)&0xFFFFFFFFu) % workers);

@@ -121,6 +121,7 @@ int run(const control::Config& config) {
         if (!interfaces[i].kernel_name.empty()) monitor->watch(i, interfaces[i].kernel_name);
 
     control::SystemServices services(*kernels, workers->descriptors(), config.memory_huge_pages);
+    services.set_steering(workers.get());
     const auto links = workers->links();
     int status = 0;
     {
