@@ -219,6 +219,10 @@ void Workers::unsteer(std::uint32_t interface, std::uint64_t session_id) {
     if (interface < parts_->steering.size()) parts_->steering[interface]->close(session_id);
 }
 
+void Workers::steering_turn() {
+    for (const auto& steering : parts_->steering) steering->turn();
+}
+
 control::SteeringFigures Workers::steering(std::uint32_t interface) const {
     if (interface >= parts_->steering.size()) return {};
     const dpdk::FlowSteering& steering = *parts_->steering[interface];

@@ -45,6 +45,8 @@ class Workers : public control::Steering {
     // Rules in cards, where there are several workers to choose from and cards that take rules.
     void steer(const dataplane::SteeredSession& session) override;
     void unsteer(std::uint32_t interface, std::uint64_t session_id) override;
+    // Some ten times a second, by the same thread: makes the rules that wait.
+    void steering_turn();
     control::SteeringFigures steering(std::uint32_t interface) const override;
 
   private:

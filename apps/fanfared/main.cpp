@@ -134,6 +134,7 @@ int run(const control::Config& config) {
         loop_settings.stop = stop.get();
         loop_settings.log = say;
         loop_settings.each_tick = [&] {
+            workers->steering_turn();
             for (std::uint32_t i = 0; i < interfaces.size(); ++i) {
                 if (!interfaces[i].kernel_name.empty()) continue;  // rtnetlink tells of these
                 bool gone = false;

@@ -128,15 +128,40 @@ SteeringMethod FlowSteering::probe(bool udp) const {
 }
 
 void FlowSteering::open(const SteeredSession& session) {
-    apply(plan_.open(session));
+    steps_.push_back({session, false});
+    settle();
 }
 
 void FlowSteering::close(std::uint64_t session_id) {
-    apply(plan_.close(session_id));
+    Step end;
+    end.session.id = session_id;
+    end.ends = true;
+    steps_.push_back(end);
+    settle();
+}
+
+void FlowSteering::turn() {
+    changes_left_ = kChangesPerTurn;
+    settle();
+}
+
+void FlowSteering::settle() {
+    while (changes_left_ > 0 && !steps_.empty()) {
+        const Step step = steps_.front();
+        steps_.pop_front();
+        apply(step.ends ? plan_.close(step.session.id) : plan_.open(step.session));
+    }
+}
+
+std::size_t FlowSteering::handed_over() const {
+    std::size_t waiting = 0;
+    for (const Step& step : steps_) waiting += step.ends ? 0 : 1;
+    return plan_.handed_over() + waiting;
 }
 
 void FlowSteering::apply(const SteeringPlan::Change& change) {
     if (!change.remove && !change.add) return;
+    --changes_left_;
     const QuietLog quiet;
     rte_flow_error error{};
     if (change.remove) {

@@ -229,6 +229,26 @@ TEST_F(FlowSteeringTest, AFullTableIsCountedAndTheSessionRunsWithout) {
     EXPECT_EQ(steering.handed_over(), 0u);
 }
 
+TEST_F(FlowSteeringTest, AMassStartIsSpreadOverTurnsAndEndsKeepTheirOrder) {
+    constexpr std::size_t kTurn = FlowSteering::kChangesPerTurn;
+    FlowSteering steering(kPort, 2, 0, kCard);
+    for (std::uint64_t id = 1; id <= 2 * kTurn + 5; ++id) steering.open(session_of(id, id % 2));
+    EXPECT_EQ(card_.rules.size(), kTurn);
+    EXPECT_EQ(steering.handed_over(), kTurn + 5);
+    // The first ends, and so does one that still waits for its rule.
+    steering.close(1);
+    steering.close(2 * kTurn + 5);
+    EXPECT_EQ(card_.rules.size(), kTurn) << "there is no change left";
+    steering.turn();
+    EXPECT_EQ(card_.rules.size(), 2 * kTurn);
+    steering.turn();
+    EXPECT_EQ(card_.rules.size(), 2 * kTurn + 3) << "all but the two that ended";
+    EXPECT_EQ(steering.handed_over(), 0u);
+    steering.turn();
+    EXPECT_EQ(card_.rules.size(), 2 * kTurn + 3);
+    EXPECT_EQ(card_.created.size(), 2 * kTurn + 5);
+}
+
 TEST_F(FlowSteeringTest, OneQueueAsksTheCardNothing) {
     FlowSteering steering(kPort, 1, 0, kCard);
     steering.open(session_of(1, 0));
