@@ -145,6 +145,10 @@ bool complete(Config& c, std::string& error) {
                         fmt::format("{}: interface {}: the device {} is used by another interface",
                                     i.where, i.name, kernel.empty() ? i.device : kernel));
     }
+    if (!std::has_single_bit(c.handover_slots))
+        return fail(error, fmt::format("daemon.handover_slots = {} must be a power of two (64, "
+                                       "128, ... 65536)",
+                                       c.handover_slots));
     if (c.memory_per_user_mib > c.memory_total_mib)
         return fail(error,
                     fmt::format("memory.per_user_mib = {} is more than memory.total_mib = {}",

@@ -33,7 +33,9 @@ struct Config {
 
     std::string control = "/run/fanfare/control.sock", group, lcores = "0", idle = "yield",
                 role = "host";
-    bool take_over = false;
+    bool take_over = false, steering = true;
+    Count handover_slots = 256, idle_spin_us = 20, idle_sleep_us = 100, receive_ring = 8192,
+          transmit_ring = 2048;
     std::string rx_loss;
     std::vector<std::string> eal;
 

@@ -267,6 +267,8 @@ void on_session_opened(Registry& registry, Services& services,
     session->interface = event.interface;
     ipc::set_identity(*session->memory.header, session->tsi, session->group, session->source,
                       session->destination_port);
+    services.steer({session->id, session->tsi, false, session->interface, session->worker,
+                    session->group, session->source, session->udp_port});
     for (auto& [id, socket] : registry.sockets)
         if (registry.wants(socket, *session)) offer(services, socket, *session, true);
     if (session->waiting == 0) ++registry.counters.sessions_not_wanted;
@@ -301,6 +303,7 @@ void on_window_returned(Registry& registry, Services& services,
         }
         socket.offered.erase(session.id);
     }
+    if (session.state != Reception::State::spare) services.unsteer(session.interface, session.id);
     services.free_receiver(session.object);
     services.free_receive_memory(session.memory);
     if (session.charged_to_user)

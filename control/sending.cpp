@@ -129,6 +129,8 @@ OptionResult open_sender(Registry& registry, Services& services, Socket& socket,
     open.interface = interface;
     registry.post(session.worker, open);
     registry.ports.note_window(options.source.window_ns);
+    services.steer({session.id, session.tsi, true, interface, session.worker, group,
+                    leaves_by.spec.address, options.udp_port});
 
     socket.state = SocketState::sender;
     socket.group = group;
@@ -187,6 +189,7 @@ void on_source_done(Registry& registry, Services& services, const dataplane::Wor
         session->last_trail = trail;
         session->last_lead = lead;
     }
+    services.unsteer(session->interface, session->id);
     services.free_source(session->object);
     session->object = nullptr;
     services.free_send_memory(session->memory);

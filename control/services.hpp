@@ -57,6 +57,15 @@ struct PageMemory {
     void* handle = nullptr;
 };
 
+// How packets of an interface find the worker that owns their session.
+struct SteeringFigures {
+    const char* raw = nullptr;  // of IP protocol 113: "tsi", "addresses", "hand-over"; none asked
+    const char* udp = nullptr;  // of the encapsulated form
+    std::uint64_t rules = 0;    // in the card
+    std::uint64_t rules_refused = 0;         // that the card did not take
+    std::uint64_t sessions_handed_over = 0;  // that run without a rule of their own
+};
+
 class Services {
   public:
     virtual ~Services() = default;
@@ -103,6 +112,12 @@ class Services {
                                  engine::SourceStatistics& out, Sqn& trail, Sqn& lead) = 0;
     virtual bool read_statistics(const dataplane::ReceiveSession* session,
                                  engine::ReceiverStatistics& out, Sqn& trail, Sqn& lead) = 0;
+
+    // A session runs from now on, or no longer: a card that can brings its packets straight to its
+    // owner. Nothing depends on it.
+    virtual void steer(const dataplane::SteeredSession&) {}
+    virtual void unsteer(std::uint32_t /*interface*/, std::uint64_t /*session_id*/) {}
+    virtual SteeringFigures steering(std::uint32_t /*interface*/) const { return {}; }
 
     virtual std::uint64_t random() = 0;
 };

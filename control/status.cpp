@@ -97,8 +97,9 @@ std::string name_of(Address address, std::uint16_t port) {
     return to_string(address) + ":" + std::to_string(port);
 }
 
-void write_interfaces(const Registry& registry, Writer& w) {
-    for (const auto& i : registry.interfaces) {
+void write_interfaces(const Registry& registry, const Services& services, Writer& w) {
+    for (std::uint32_t index = 0; index < registry.interfaces.size(); ++index) {
+        const Interface& i = registry.interfaces[index];
         w.object(ipc::StatusKind::interface, i.spec.name + " " + to_string(i.spec.address) + "/" +
                                                  std::to_string(i.spec.prefix));
         w.text("link", i.gone ? "gone" : i.up ? "up" : "down");
@@ -106,6 +107,13 @@ void write_interfaces(const Registry& registry, Writer& w) {
         w.number("mtu", i.mtu);
         if (!i.spec.gateway.is_none()) w.text("gateway", to_string(i.spec.gateway));
         if (i.spec.vlan != 0) w.number("vlan", i.spec.vlan);
+        const SteeringFigures steering = services.steering(index);
+        if (steering.raw == nullptr || steering.udp == nullptr) continue;
+        w.text("steering_raw", steering.raw);
+        w.text("steering_udp", steering.udp);
+        w.number("steering_rules", steering.rules);
+        w.number("steering_rules_refused", steering.rules_refused);
+        w.number("steering_sessions_handed_over", steering.sessions_handed_over);
     }
 }
 
@@ -293,7 +301,7 @@ void write_control(const Registry& registry, Writer& w) {
 
 std::vector<std::byte> build_status(const Registry& registry, Services& services) {
     Writer w;
-    write_interfaces(registry, w);
+    write_interfaces(registry, services, w);
     write_workers(registry, w);
     write_sources(registry, services, w);
     for (const auto& [id, session] : registry.receptions)

@@ -24,6 +24,15 @@ class EndpointWatcher {
     virtual void unwatch(int endpoint, std::uint64_t socket_id) = 0;
 };
 
+// Whoever has the cards: keeps their rules in step with the sessions. Called by one thread.
+class Steering {
+  public:
+    virtual ~Steering() = default;
+    virtual void steer(const dataplane::SteeredSession& session) = 0;
+    virtual void unsteer(std::uint32_t interface, std::uint64_t session_id) = 0;
+    virtual SteeringFigures steering(std::uint32_t interface) const = 0;
+};
+
 struct WorkerDescriptors {
     int page = -1;      // memfd of the WorkerPage
     int doorbell = -1;  // eventfd
@@ -38,6 +47,8 @@ class SystemServices : public Services {
 
     // Without a watcher (nullptr) close() ends a socket at once.
     void set_watcher(EndpointWatcher* watcher) { watcher_ = watcher; }
+    // Without one (nullptr) cards are left as they are. It outlives this.
+    void set_steering(Steering* steering) { steering_ = steering; }
 
     // Whether any process still holds the other end of this endpoint. True when that can't be told.
     //
@@ -74,6 +85,15 @@ class SystemServices : public Services {
                          Sqn& trail, Sqn& lead) override;
     bool read_statistics(const dataplane::ReceiveSession* session, engine::ReceiverStatistics& out,
                          Sqn& trail, Sqn& lead) override;
+    void steer(const dataplane::SteeredSession& session) override {
+        if (steering_ != nullptr) steering_->steer(session);
+    }
+    void unsteer(std::uint32_t interface, std::uint64_t session_id) override {
+        if (steering_ != nullptr) steering_->unsteer(interface, session_id);
+    }
+    SteeringFigures steering(std::uint32_t interface) const override {
+        return steering_ != nullptr ? steering_->steering(interface) : SteeringFigures{};
+    }
     std::uint64_t random() override;
 
   private:
@@ -81,6 +101,7 @@ class SystemServices : public Services {
     std::vector<WorkerDescriptors> workers_;
     bool huge_pages_;
     EndpointWatcher* watcher_ = nullptr;
+    Steering* steering_ = nullptr;
     ipc::Descriptor holders_;                           // the epoll set of the clients' ends
     std::unordered_map<int, std::uint64_t> serial_of_;  // endpoint -> its client's end in that set
     std::uint64_t last_serial_ = 0;

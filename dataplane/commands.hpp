@@ -175,14 +175,28 @@ struct WorkerCounters {
 // The link between control and one worker. Built by whoever starts the worker; outlives both.
 struct WorkerLink {
     explicit WorkerLink(std::uint32_t index) : worker(index), commands(1024), events(4096) {}
+    // Set once before the worker starts.
     std::uint32_t worker;
-    ipc::SpscRing<Command> commands;  // control -> worker
-    ipc::SpscRing<WorkerEvent>
-        events;  // worker -> control; when full the worker keeps the event and tries again
-    WorkerCounters counters;
     ipc::WorkerPage* page = nullptr;  // shared with clients; sleeping flag
     int doorbell = -1;                // eventfd that ends the worker's sleep
     int control_bell = -1;  // eventfd that tells control of events; written only after events
+    ipc::SpscRing<Command> commands;  // control -> worker
+    ipc::SpscRing<WorkerEvent>
+        events;  // worker -> control; when full the worker keeps the event and tries again
+    alignas(ipc::kCacheLine) WorkerCounters counters;  // written by the worker alone
+};
+
+// A running session as the wire shows it, for cards that bring packets to a worker's queue
+// (dataplane/steering.hpp).
+struct SteeredSession {
+    std::uint64_t id = 0;
+    Tsi tsi;
+    bool sends = false;  // ours: NAKs come for it. Else what its source sends.
+    std::uint32_t interface = 0;
+    std::uint32_t worker = 0;  // its owner
+    Address group;
+    Address source;              // IP source of its packets; of one that sends, the interface's
+    std::uint16_t udp_port = 0;  // 0: raw IP 113
 };
 
 // Which of `workers` owns a session: sources and receivers alike, so that NAKs and data find it.

@@ -6,15 +6,16 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <vector>
 
 #include "dataplane/port.hpp"
 #include "engine/core/output.hpp"
 #include "engine/types.hpp"
+#include "ipc/line_array.hpp"
 #include "ipc/receive_region.hpp"
 
 namespace fanfare::dataplane {
+
+struct FrameRingLayout;
 
 class FrameRing {
   public:
@@ -44,9 +45,9 @@ class FrameRing {
           stride_((engine::kFrameHeadroom + frame_bytes + ipc::kCacheLine - 1) / ipc::kCacheLine *
                   ipc::kCacheLine),
           slots_(slots),
-          memory_(std::make_unique<std::byte[]>(slots * stride_)) {
+          memory_(slots * stride_) {
         for (std::size_t i = 0; i < slots; ++i) {
-            slots_[i].room = memory_.get() + i * stride_;
+            slots_[i].room = memory_.data() + i * stride_;
             slots_[i].room_bytes = static_cast<std::uint32_t>(stride_);
         }
     }
@@ -82,9 +83,11 @@ class FrameRing {
     }
 
   private:
+    friend struct FrameRingLayout;  // tests/dataplane/layout_test.cpp
+
     std::size_t mask_, stride_;
-    std::vector<Slot> slots_;
-    std::unique_ptr<std::byte[]> memory_;
+    ipc::LineArray<Slot> slots_;
+    ipc::LineArray<std::byte> memory_;
     // Each side's own index and what it last saw of the other's stand on a line of their own.
     alignas(ipc::kCacheLine) std::atomic<std::uint64_t> tail_{0};
     alignas(ipc::kCacheLine) std::uint64_t tail_own_ = 0;

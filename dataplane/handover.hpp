@@ -15,7 +15,8 @@
 
 namespace fanfare::dataplane {
 
-class HandoverMesh {
+// Read by all workers at every hand-over; nothing that one of them writes stands on its lines.
+class alignas(ipc::kCacheLine) HandoverMesh {
   public:
     // Slots of a ring: several bursts, so that a worker that is late by one turn loses nothing.
     static constexpr std::size_t kSlots = 256;

@@ -18,7 +18,8 @@ struct ReceiveSnapshot {
     Sqn trail = 0, lead = 0;
 };
 
-struct ReceiveSession {
+// On lines of its own: sessions of different workers are made one after the other.
+struct alignas(ipc::kCacheLine) ReceiveSession {
     ReceiveSession(const ReceiveSpec& spec, const checksum::Kernels& kernels);
 
     // Gives the session to a source that was heard, and writes who it is into the region.

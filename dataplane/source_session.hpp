@@ -18,7 +18,8 @@ struct SourceSnapshot {
     Sqn trail = 0, lead = 0;
 };
 
-struct SourceSession {
+// On lines of its own: sessions of different workers are made one after the other.
+struct alignas(ipc::kCacheLine) SourceSession {
     SourceSession(const SourceSpec& spec, const checksum::Kernels& kernels);
 
     // What the session's program did wrong, if anything; the worker counts it and the session is

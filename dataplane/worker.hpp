@@ -12,7 +12,7 @@
 namespace fanfare::dataplane {
 
 template <PacketPort P>
-class Worker {
+class alignas(ipc::kCacheLine) Worker {
   public:
     // ports[i] is this worker's queue on config.interfaces[i], or null where it has none; then its
     // frames go by way of the interface's owner, through `mesh`, which may be null for one worker

@@ -8,6 +8,7 @@
 
 #include "dataplane/dpdk/device.hpp"
 #include "dataplane/dpdk/eal.hpp"
+#include "dataplane/dpdk/flow_steering.hpp"
 #include "dataplane/dpdk/lcore_runner.hpp"
 #include "dataplane/handover.hpp"
 #include "dataplane/worker.hpp"
@@ -23,8 +24,9 @@ using DpdkWorker = dataplane::Worker<dpdk::DpdkPort>;
 std::vector<dpdk::DeviceRequest> device_requests(const control::Config& config) {
     std::vector<dpdk::DeviceRequest> requests;
     for (const auto& i : config.interfaces)
-        requests.push_back(
-            {i.name, i.device, i.address, static_cast<std::uint16_t>(i.mtu), config.take_over});
+        requests.push_back({i.name, i.device, i.address, static_cast<std::uint16_t>(i.mtu),
+                            config.take_over, static_cast<std::uint16_t>(config.receive_ring),
+                            static_cast<std::uint16_t>(config.transmit_ring)});
     return requests;
 }
 
@@ -66,8 +68,11 @@ struct Shared {
 // In the order in which they are made; they go in the reverse one.
 struct Workers::Parts {
     dpdk::Idle idle = dpdk::Idle::yield;
+    std::uint64_t idle_spin_us = 0, idle_sleep_us = 0;
     std::unique_ptr<dpdk::Eal> eal;
     std::vector<std::unique_ptr<dpdk::Device>> devices;
+    // One for each device; empty for one worker alone, and where rules are not wanted.
+    std::vector<std::unique_ptr<dpdk::FlowSteering>> steering;
     std::vector<std::unique_ptr<Shared>> shared;
     std::unique_ptr<dataplane::HandoverMesh> mesh;
     std::vector<std::unique_ptr<DpdkWorker>> workers;
@@ -99,6 +104,8 @@ std::unique_ptr<Workers> Workers::open(const control::Config& config,
     }
     eal.log = log;
     parts->idle = idle_of(config.idle);
+    parts->idle_spin_us = config.idle_spin_us;
+    parts->idle_sleep_us = config.idle_sleep_us;
     parts->eal = dpdk::Eal::start(eal, error);
     if (!parts->eal) return nullptr;
     const unsigned count = parts->eal->workers();
@@ -122,7 +129,18 @@ std::unique_ptr<Workers> Workers::open(const control::Config& config,
         worker.interfaces.push_back(interfaces[i].spec);
         mtu_max = std::max(mtu_max, device.mtu());
     }
-    parts->mesh = std::make_unique<dataplane::HandoverMesh>(count, mtu_max);
+    for (std::size_t i = 0; count > 1 && config.steering && i < parts->devices.size(); ++i) {
+        const dpdk::Device& device = *parts->devices[i];
+        parts->steering.push_back(std::make_unique<dpdk::FlowSteering>(
+            device.port_id(), device.ports(), interfaces[i].spec.vlan));
+        const auto& found = parts->steering.back()->abilities();
+        if (log && device.ports() > 1 && found.raw == dataplane::SteeringMethod::hand_over &&
+            found.udp == dataplane::SteeringMethod::hand_over)
+            log("interface " + device.interface() + ": " + device.name() +
+                " takes no rules for sessions: what arrives at a worker that does not own it is "
+                "handed over");
+    }
+    parts->mesh = std::make_unique<dataplane::HandoverMesh>(count, mtu_max, config.handover_slots);
     worker.workers = count;
     worker.receive_loss = config.loss;
     worker.receive_sessions_max = static_cast<std::uint32_t>(config.limits_receive_sessions);
@@ -151,6 +169,8 @@ bool Workers::launch(std::string& error) {
         dpdk::IdleSettings idle;
         idle.idle = parts_->idle;
         idle.page = parts_->shared[w]->link.page;
+        idle.spin_ns = static_cast<Nanos>(parts_->idle_spin_us) * kMicrosecond;
+        idle.sleep_ns = static_cast<Nanos>(parts_->idle_sleep_us) * kMicrosecond;
         idle.doorbell = parts_->shared[w]->link.doorbell;
         if (!parts_->runner->launch(w, dpdk::pollable(*parts_->workers[w]), idle, error))
             return false;
@@ -188,6 +208,27 @@ std::vector<control::WorkerDescriptors> Workers::descriptors() const {
     for (const auto& shared : parts_->shared)
         out.push_back({shared->page.descriptor(), shared->doorbell.get()});
     return out;
+}
+
+void Workers::steer(const dataplane::SteeredSession& session) {
+    if (session.interface < parts_->steering.size())
+        parts_->steering[session.interface]->open(session);
+}
+
+void Workers::unsteer(std::uint32_t interface, std::uint64_t session_id) {
+    if (interface < parts_->steering.size()) parts_->steering[interface]->close(session_id);
+}
+
+void Workers::steering_turn() {
+    for (const auto& steering : parts_->steering) steering->turn();
+}
+
+control::SteeringFigures Workers::steering(std::uint32_t interface) const {
+    if (interface >= parts_->steering.size()) return {};
+    const dpdk::FlowSteering& steering = *parts_->steering[interface];
+    return {dataplane::to_string(steering.abilities().raw),
+            dataplane::to_string(steering.abilities().udp), steering.rules(), steering.refused(),
+            steering.handed_over()};
 }
 
 bool Workers::link_up(std::uint32_t interface, bool& gone) const {

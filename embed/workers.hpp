@@ -13,7 +13,7 @@
 
 namespace fanfare::embed {
 
-class Workers {
+class Workers : public control::Steering {
   public:
     // Starts DPDK, opens the devices and sets `interfaces` (in the order of the configuration) to
     // what they are like. nullptr, with one line in `error`; nothing runs then.
@@ -23,7 +23,7 @@ class Workers {
                                          const std::function<void(const std::string&)>& log,
                                          std::string& error);
     // Ends the workers and closes everything.
-    ~Workers();
+    ~Workers() override;
 
     // The workers begin to turn. False, with one line in `error`, if a core cannot be had.
     bool launch(std::string& error);
@@ -41,6 +41,13 @@ class Workers {
     std::vector<control::WorkerDescriptors> descriptors() const;
     // Link of an interface whose device has no kernel interface behind it.
     bool link_up(std::uint32_t interface, bool& gone) const;
+
+    // Rules in cards, where there are several workers to choose from and cards that take rules.
+    void steer(const dataplane::SteeredSession& session) override;
+    void unsteer(std::uint32_t interface, std::uint64_t session_id) override;
+    // Some ten times a second, by the same thread: makes the rules that wait.
+    void steering_turn();
+    control::SteeringFigures steering(std::uint32_t interface) const override;
 
   private:
     struct Parts;

@@ -6,12 +6,14 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <type_traits>
 
+#include "ipc/line_array.hpp"
 #include "ipc/receive_region.hpp"
 
 namespace fanfare::ipc {
+
+struct RingLayout;
 
 template <typename T>
 class SpscRing {
@@ -23,7 +25,7 @@ class SpscRing {
         std::size_t n = 2;
         while (n < capacity) n *= 2;
         mask_ = n - 1;
-        slots_ = std::make_unique<T[]>(n);
+        slots_ = LineArray<T>(n);
     }
 
     std::size_t capacity() const { return mask_ + 1; }
@@ -69,7 +71,9 @@ class SpscRing {
     }
 
   private:
-    std::unique_ptr<T[]> slots_;
+    friend struct RingLayout;  // tests/dataplane/layout_test.cpp
+
+    LineArray<T> slots_;
     std::size_t mask_ = 0;
     // Each side's own index and what it last saw of the other's stand on its own line.
     alignas(kCacheLine) std::atomic<std::uint64_t> tail_{0};

@@ -121,6 +121,7 @@ int run(const control::Config& config) {
         if (!interfaces[i].kernel_name.empty()) monitor->watch(i, interfaces[i].kernel_name);
 
     control::SystemServices services(*kernels, workers->descriptors(), config.memory_huge_pages);
+    services.set_steering(workers.get());
     const auto links = workers->links();
     int status = 0;
     {
@@ -133,6 +134,7 @@ int run(const control::Config& config) {
         loop_settings.stop = stop.get();
         loop_settings.log = say;
         loop_settings.each_tick = [&] {
+            workers->steering_turn();
             for (std::uint32_t i = 0; i < interfaces.size(); ++i) {
                 if (!interfaces[i].kernel_name.empty()) continue;  // rtnetlink tells of these
                 bool gone = false;

@@ -32,9 +32,6 @@ constexpr std::uint32_t kWorkerFrames = 2048;
 // Frames that stay on the worker's own core between two visits to the pool's shared ring. Twice
 // kBurst and more, at most half the smallest part of a pool.
 constexpr unsigned kPoolCache = 256;
-// As many descriptors as a ring may have: 16 ms of a port's top rate is more than any card's ring
-// holds.
-constexpr std::uint16_t kDescriptorsMax = 8192;
 constexpr std::uint16_t kDescriptorsMin = 256;
 // The driver gives the kernel 2048 frames whatever it is asked for.
 constexpr std::uint16_t kXdpDescriptors = 2048;
@@ -106,6 +103,8 @@ std::unique_ptr<Device> Device::open(const Eal&, const DeviceRequest& request,
     std::uint16_t kernel_queues = 1;
     bool virtual_link = false;
     device->mtu_ = request.mtu;
+    device->receive_ring_ = request.receive_ring;
+    device->transmit_ring_ = request.transmit_ring;
     if (const std::string kernel = kernel_interface(text); !kernel.empty()) {
         const KernelLink link = read_kernel_link(kernel);
         const KernelLinkPlace place = read_kernel_place(kernel);
@@ -198,7 +197,7 @@ void Device::choose_ring_sizes(const rte_eth_dev_info& info, std::uint64_t memor
     const std::uint64_t each =
         rte_mempool_calc_obj_size(room_octets() + sizeof(rte_mbuf), 0, nullptr);
     const std::uint64_t fits = memory_bytes / queues_ / each;
-    std::uint32_t rx = kDescriptorsMax, tx = kDescriptorsMax / 4;
+    std::uint32_t rx = receive_ring_, tx = transmit_ring_;
     const auto limit = [](std::uint32_t& n, const rte_eth_desc_lim& lim) {
         if (lim.nb_max != 0) n = std::min<std::uint32_t>(n, lim.nb_max);
         if (lim.nb_min != 0) n = std::max<std::uint32_t>(n, lim.nb_min);

@@ -21,6 +21,9 @@ struct DeviceRequest {
     Address address;
     std::uint16_t mtu = 0;   // 0: the kernel interface's, else 1500
     bool take_over = false;  // AF_XDP may take the interface of the default route
+    // Most descriptors of a card's rings. The defaults are more than any card has: 16 ms of a
+    // port's top rate.
+    std::uint16_t receive_ring = 8192, transmit_ring = 2048;
 };
 
 // Taken once when the device is opened.
@@ -70,6 +73,8 @@ class Device {
     std::uint16_t ports() const { return static_cast<std::uint16_t>(ports_.size()); }
     DpdkPort& port(std::uint16_t worker) { return *ports_[worker]; }
 
+    std::uint16_t port_id() const { return port_id_; }  // ethdev's
+
     const std::string& interface() const { return interface_; }
     const std::string& name() const { return text_.name; }
     DeviceKind kind() const { return text_.kind; }
@@ -113,6 +118,7 @@ class Device {
     std::uint16_t mtu_ = 1500;
     bool hopeless_ = false;  // the last failure would come again
     std::uint16_t queues_ = 1, workers_ = 1;
+    std::uint16_t receive_ring_ = 0, transmit_ring_ = 0;  // most
     std::uint16_t receive_descriptors_ = 0, transmit_descriptors_ = 0;
     std::uint32_t buffers_ = 0;
     DeviceCapabilities capabilities_;

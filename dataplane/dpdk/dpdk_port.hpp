@@ -21,6 +21,7 @@
 #include "dataplane/dpdk/kernel_link.hpp"
 #include "dataplane/port.hpp"
 #include "ipc/counter.hpp"
+#include "ipc/receive_region.hpp"
 
 namespace fanfare::dataplane::dpdk {
 
@@ -36,7 +37,8 @@ struct DpdkPortSettings {
     bool busy_polls = false;  // AF_XDP: each empty look at the ring is a system call
 };
 
-class DpdkPort {
+// Each on lines of its own, as its neighbour in memory is another worker's.
+class alignas(ipc::kCacheLine) DpdkPort {
   public:
     explicit DpdkPort(DpdkPortSettings settings);
     DpdkPort(const DpdkPort&) = delete;
@@ -187,7 +189,8 @@ class DpdkPort {
     std::vector<rte_ether_addr> filter_;  // room for KernelMulticast::kListMax taken once
     bool all_multicast_ = false;
     bool kernel_answers_ = false;
-    std::atomic<Gate> gate_{Gate::open};
+    // Written by two threads, if rarely: apart from what the worker writes all the time.
+    alignas(ipc::kCacheLine) std::atomic<Gate> gate_{Gate::open};
 };
 static_assert(PacketPort<DpdkPort>);
 static_assert(RTE_PKTMBUF_HEADROOM >= engine::kFrameHeadroom);

@@ -11,6 +11,7 @@
 #include "dataplane/dpdk/eal.hpp"
 #include "dataplane/dpdk/idle.hpp"
 #include "ipc/counter.hpp"
+#include "ipc/receive_region.hpp"
 
 namespace fanfare::dataplane::dpdk {
 
@@ -61,7 +62,7 @@ class LcoreRunner {
     std::uint64_t sleeps(unsigned index) const { return runs_[index]->sleeps.get(); }
 
   private:
-    struct Run {
+    struct alignas(ipc::kCacheLine) Run {  // one lcore's
         const Clock* clock = nullptr;
         Pollable worker;
         IdleSettings idle;

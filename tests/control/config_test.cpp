@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -95,6 +96,8 @@ TEST(ConfigFile, relations_between_keys_are_checked_with_their_names) {
               "memory.per_user_mib = 20 is more than memory.total_mib = 10");
     EXPECT_EQ(error_of("[memory]\nreceive_window_mib = 3\n" + with),
               "memory.receive_window_mib = 3 must be a power of two (1, 2, 4, ... 1024)");
+    EXPECT_EQ(error_of("[daemon]\nhandover_slots = 100\n" + with),
+              "daemon.handover_slots = 100 must be a power of two (64, 128, ... 65536)");
     EXPECT_EQ(error_of("[receiver]\nnak_backoff_min_us = 100\n" + with),
               "receiver.nak_backoff_min_us = 100 is more than receiver.nak_backoff_max_us = 50");
     EXPECT_NE(error_of("[sender]\nrate_mbit = 10\nwindow_ms = 5\nwindow_kib = 9\n" + with)
@@ -144,6 +147,59 @@ TEST(ConfigFile, the_shipped_file_loads_and_explains_every_key) {
         EXPECT_TRUE(uncommented.find("\n" + inner + " = ") != std::string::npos)
             << name << " is not explained";
     }
+}
+
+// The profiles are taken as they are, with the machine's interface as a flag, and none of their
+// values stands there without a reason above it.
+TEST(ConfigProfiles, load_with_an_interface_flag_and_give_a_reason_for_every_value) {
+    for (const std::string name : {"latency", "throughput", "shared-core"}) {
+        SCOPED_TRACE(name);
+        const std::string path = std::string(FANFARE_CONF_FOLDER) + "/" + name + ".toml";
+        const auto p = parse({"--config", path.c_str(), "--interface", kFeed});
+        ASSERT_EQ(p.result, CommandLine::run) << p.error;
+        const ControlSettings settings = control_settings(p.config, "id");
+        EXPECT_LE(settings.defaults.source.window_bytes, settings.memory_per_user_bytes);
+        // A listener's first window with each worker, and a sender, fit the budget.
+        const std::uint64_t spares = p.config.memory_spares_per_worker *
+                                         p.config.memory_receive_window_mib *
+                                         (name == "throughput" ? 2 : 1)
+                                     << 20;
+        EXPECT_LE(2 * std::bit_ceil(settings.defaults.source.window_bytes) + spares,
+                  settings.memory_total_bytes);
+
+        std::ifstream file(path);
+        std::string line;
+        std::size_t values = 0;
+        bool explained = false;
+        while (std::getline(file, line)) {
+            if (line.empty()) explained = false;
+            if (line.rfind("# ", 0) == 0) explained = true;
+            if (line.empty() || line[0] == '#' || line[0] == '[') continue;
+            ++values;
+            EXPECT_TRUE(explained) << line << " has no reason above it";
+        }
+        EXPECT_GE(values, 10u);
+    }
+}
+
+TEST(ConfigProfiles, say_what_they_are_called_for) {
+    const auto load = [](const char* name) {
+        Config config;
+        std::string error;
+        EXPECT_TRUE(read_config_file(std::string(FANFARE_CONF_FOLDER) + "/" + name, config, error))
+            << error;
+        return config;
+    };
+    const Config latency = load("latency.toml"), throughput = load("throughput.toml"),
+                 shared = load("shared-core.toml");
+    EXPECT_EQ(latency.idle, "busy");
+    EXPECT_NE(latency.lcores, "0");
+    EXPECT_LT(latency.receive_ring, throughput.receive_ring);
+    EXPECT_LT(*latency.receiver_nak_backoff_max_us, *throughput.receiver_nak_backoff_max_us);
+    EXPECT_NE(throughput.lcores.find(','), std::string::npos);
+    EXPECT_GT(throughput.memory_receive_window_mib, latency.memory_receive_window_mib);
+    EXPECT_EQ(shared.idle, "sleep");
+    EXPECT_LT(shared.memory_total_mib, latency.memory_total_mib);
 }
 
 TEST(CommandLineFlags, an_interface_keeps_commas_in_its_device) {

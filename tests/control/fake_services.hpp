@@ -25,6 +25,8 @@ class FakeServices : public Services {
     std::map<int, int> octets_sent, drained;  // by endpoint
     std::set<int> hung_up;
     std::set<std::uint64_t> watched;
+    std::map<std::uint64_t, dataplane::SteeredSession> steered;  // by session
+    int steered_twice = 0;
     std::uint64_t next_random = 0x1234;
     std::vector<dataplane::SourceSpec> sources_made;
     engine::SourceStatistics source_statistics;
@@ -134,6 +136,17 @@ class FakeServices : public Services {
         trail = 17;
         lead = 19;
         return true;
+    }
+    void steer(const dataplane::SteeredSession& session) override {
+        if (!steered.emplace(session.id, session).second) ++steered_twice;
+    }
+    void unsteer(std::uint32_t interface, std::uint64_t session_id) override {
+        const auto found = steered.find(session_id);
+        if (found != steered.end() && found->second.interface == interface) steered.erase(found);
+    }
+    SteeringFigures steering(std::uint32_t interface) const override {
+        if (interface != 0) return {};
+        return {"tsi", "addresses", steered.size(), 0, 0};
     }
     std::uint64_t random() override { return next_random += 0x9E37; }
 

@@ -223,7 +223,8 @@ TEST_F(Handler, status_names_everything_that_lives) {
     }
     EXPECT_EQ(kinds.size(), 8u);
     for (const char* field : {"decode_checksum_wrong", "packets_duplicate", "frames_received",
-                              "lag_packets", "memory_used_bytes", "naks_received", "link"})
+                              "lag_packets", "memory_used_bytes", "naks_received", "link",
+                              "steering_raw", "steering_udp", "steering_rules"})
         EXPECT_EQ(fields.count(field), 1u) << field;
     (void)s;
 }

@@ -475,5 +475,33 @@ TEST_F(TwoWorkers, listens_go_to_all_and_a_source_to_its_owner) {
     EXPECT_FALSE(command(Command::Kind::open_source, 1 - session.worker));
 }
 
+TEST_F(TwoWorkers, cards_hear_of_every_session_from_its_opening_until_its_worker_let_go) {
+    const auto l = listener();
+    EXPECT_TRUE(services.steered.empty()) << "a spare window is no session yet";
+    const auto received = open_session(11);
+    ASSERT_EQ(services.steered.count(received), 1u);
+    const auto& in = services.steered[received];
+    EXPECT_FALSE(in.sends);
+    EXPECT_EQ(in.tsi, (Tsi{Gsi{{9, 9, 9, 9, 9, 9}}, 11}));
+    EXPECT_EQ(in.worker, registry().reception(received)->worker);
+    EXPECT_EQ(in.group, kGroup);
+    EXPECT_EQ(in.source, Address{0x0A000002});
+    const auto id = sender();
+    const auto sent = send_session(id).id;
+    const auto worker = send_session(id).worker;
+    ASSERT_EQ(services.steered.count(sent), 1u);
+    EXPECT_TRUE(services.steered[sent].sends);
+    EXPECT_EQ(services.steered[sent].source, kFeed) << "where NAKs go to";
+    EXPECT_EQ(services.steered[sent].worker, worker);
+    controller->endpoint_closed(id, now);
+    controller->endpoint_closed(l, now);
+    EXPECT_EQ(services.steered.size(), 2u) << "repairs are still asked for";
+    say(event(Event::Kind::source_done, sent), worker);
+    EXPECT_EQ(services.steered.count(sent), 0u);
+    say(event(Event::Kind::receive_closed, received));
+    EXPECT_TRUE(services.steered.empty());
+    EXPECT_EQ(services.steered_twice, 0);
+}
+
 }  // namespace
 }  // namespace fanfare::control

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "dataplane/dpdk/lcore_runner.hpp"
 #include "frames.hpp"
@@ -12,6 +13,9 @@
 using namespace fanfare;
 using namespace fanfare::dataplane;
 using namespace fanfare::dataplane::dpdk;
+
+// Two workers' ports are made one after the other.
+static_assert(alignof(DpdkPort) >= ipc::kCacheLine);
 
 namespace {
 
@@ -139,6 +143,33 @@ TEST(PortTest, FitsItsBuffersIntoTheMemoryItMayTake) {
     ASSERT_NE(small, nullptr) << error;
     EXPECT_LT(small->buffers_per_queue(), 6000u);
     EXPECT_GE(small->buffers_per_queue(), Device::kBuffersMin);
+}
+
+// A card's rings are as long as asked for; a driver of files stands in for the card.
+TEST(PortTest, GivesACardTheRingsItIsToldUpToWhatTheMemoryHolds) {
+    const auto folder =
+        std::filesystem::temp_directory_path() / ("fanfare-rings-" + std::to_string(::getpid()));
+    std::filesystem::create_directory(folder);
+    // An empty capture: magic, version 2.4, zone, accuracy, longest frame, Ethernet.
+    const std::uint32_t header[] = {0xA1B2C3D4, 0x00040002, 0, 0, 65535, 1};
+    std::ofstream(folder / "in.pcap", std::ios::binary)
+        .write(reinterpret_cast<const char*>(header), sizeof header);
+    const std::string text = "net_pcap0,rx_pcap=" + (folder / "in.pcap").string() +
+                             ",tx_pcap=" + (folder / "out.pcap").string();
+    const auto rings = [&](std::uint16_t receive, std::uint64_t memory_bytes) {
+        DeviceRequest request{.interface = "feed", .device = text};
+        if (receive != 0) request.receive_ring = receive;
+        std::string error;
+        const auto device = Device::open(test_eal(), request, 1, memory_bytes, error);
+        EXPECT_NE(device, nullptr) << error;
+        return device == nullptr ? 0 : device->receive_descriptors();
+    };
+    const std::uint64_t memory = test_eal().free_bytes() / 2;
+    EXPECT_EQ(rings(256, memory), 256);
+    EXPECT_EQ(rings(1000, memory), 512) << "down to a power of two";
+    EXPECT_GT(rings(0, memory), 1024);
+    EXPECT_LT(rings(8192, 12u << 20), 4096);
+    std::filesystem::remove_all(folder);
 }
 
 TEST(PortTest, SaysWhatIsMissingWhenMemoryIsShortAndLeavesNothing) {

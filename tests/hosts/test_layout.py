@@ -16,6 +16,24 @@ class Layout(TransferTest):
         self.make_hosts(1, lcores='0,1', queues=2, kind='af_packet')
         self.sender.cable.lose(1)
         self.several_sessions(4)
+        feed = self.publisher.status()['interfaces'][0]
+        self.assertEqual((feed['steering_raw'], feed['steering_udp']), ('hand-over', 'hand-over'))
+        self.assertEqual(feed['steering_rules'], 0)
+
+    def test_the_latency_profile_carries_a_file_through_loss(self):
+        self.profile('latency')
+
+    def test_the_throughput_profile_carries_a_file_through_loss(self):
+        self.profile('throughput')
+
+    def test_the_shared_core_profile_carries_a_file_through_loss(self):
+        self.profile('shared-core')
+
+    def profile(self, name):
+        """The harness' flags for cores and idling win, as two cores carry all hosts here."""
+        self.make_hosts(1, daemon=('--config', suite.ROOT / 'conf' / f'{name}.toml'))
+        self.sender.cable.lose(1)
+        self.move(suite.BYTES // 4)
 
     def several_sessions(self, count):
         """`count` sessions to groups of their own at once: source ports are random, so owners differ."""
