@@ -16,7 +16,7 @@
 #include "bench/core/send_core.hpp"
 
 // The tool's counter runs in here alone.
-extern "C" __attribute__((noinline)) void fanfare_counted(const std::function<void()>& work) {
+extern "C" __attribute__((noipa)) void fanfare_counted(const std::function<void()>& work) {
     work();
     asm volatile("" : : : "memory");  // no tail call: the tool must see the return
 }
@@ -25,6 +25,13 @@ namespace {
 
 using namespace fanfare;
 using namespace fanfare::bench;
+
+// Counts of one compiler say nothing about another's.
+#if defined(__clang__)
+constexpr const char* kCompiler = "clang " __clang_version__;
+#else
+constexpr const char* kCompiler = "gcc " __VERSION__;
+#endif
 
 struct Done {
     std::uint64_t packets = 0, messages = 0;
@@ -134,9 +141,9 @@ int main(int argc, char** argv) {
         } else {
             throw std::runtime_error(std::string(what) + " is nothing to count");
         }
-        std::printf("{\"packets\": %llu, \"messages\": %llu}\n",
+        std::printf("{\"packets\": %llu, \"messages\": %llu, \"compiler\": \"%s\"}\n",
                     static_cast<unsigned long long>(done.packets),
-                    static_cast<unsigned long long>(done.messages));
+                    static_cast<unsigned long long>(done.messages), kCompiler);
     } catch (const std::exception& e) {
         std::fprintf(stderr, "core_count: %s\n", e.what());
         return 1;
