@@ -2,8 +2,9 @@
 // instructions (valgrind --tool=callgrind --toggle-collect=fanfare_counted):
 //   core_count WHAT PACKETS [--level scalar|avx2|avx512]
 // WHAT: receive-STAGE-TSDU (receive-worker-100, receive-decode-2, ...), receive-packed-OCTETS,
-// send-OCTETS, send-packed-OCTETS, publish-OCTETS. Prints what it did, one line of JSON: packets
-// and messages that ran inside fanfare_counted().
+// send-OCTETS, send-packed-OCTETS, send-local-READERS (packed, 100 octets, through the worker's
+// copy to so many readers), publish-OCTETS. Prints what it did, one line of JSON: packets and
+// messages that ran inside fanfare_counted().
 #include <charconv>
 #include <cstdio>
 #include <exception>
@@ -87,10 +88,19 @@ Done send(std::string_view what, std::uint64_t packets, const checksum::Kernels&
           bool publish) {
     SendCorePlan plan;
     plan.kernels = &kernels;
-    if (take(what, "packed-")) plan.format = ipc::SendFormat::packed;
-    plan.message = number(what);
+    std::uint64_t readers = 0;
+    if (take(what, "local-")) {
+        readers = number(what);
+        plan.format = ipc::SendFormat::packed;
+        plan.local_log_bytes = std::uint64_t{1} << 20;
+    } else {
+        if (take(what, "packed-")) plan.format = ipc::SendFormat::packed;
+        plan.message = number(what);
+    }
     if (plan.message > 512) plan.log_bytes = std::uint64_t{32} << 20;
     SendCore core(plan);
+    std::vector<std::unique_ptr<client::MessageReader>> attached;
+    for (; attached.size() < readers;) attached.push_back(core.local_reader());
     constexpr std::uint64_t kAtOnce = 1024;
     const std::uint64_t before = core.packets_sent();
     Done done;

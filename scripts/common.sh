@@ -12,7 +12,7 @@ NETWORK_PACKAGES=(iproute2 nftables ethtool procps util-linux)
 TEST_PACKAGES=(libpgm-dev libzmq3-dev tshark clang-14 libclang-rt-14-dev clang-format-14 libisal-dev valgrind
     "${NETWORK_PACKAGES[@]}")
 # For comparing with the limits of a wire.
-BENCH_PACKAGES=(dpdk libisal-dev libpgm-dev valgrind "${NETWORK_PACKAGES[@]}")
+BENCH_PACKAGES=(dpdk-dev libisal-dev libpgm-dev libzmq3-dev libnorm-dev valgrind "${NETWORK_PACKAGES[@]}")
 
 say() { printf '%s\n' "$*" >&2; }
 die() {
