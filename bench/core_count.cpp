@@ -2,8 +2,9 @@
 // instructions (valgrind --tool=callgrind --toggle-collect=fanfare_counted):
 //   core_count WHAT PACKETS [--level scalar|avx2|avx512]
 // WHAT: receive-STAGE-TSDU (receive-worker-100, receive-decode-2, ...), receive-packed-OCTETS,
-// send-OCTETS, send-packed-OCTETS, publish-OCTETS. Prints what it did, one line of JSON: packets
-// and messages that ran inside fanfare_counted().
+// send-OCTETS, send-packed-OCTETS, send-local-READERS (packed, 100 octets, through the worker's
+// copy to so many readers), publish-OCTETS. Prints what it did, one line of JSON: packets and
+// messages that ran inside fanfare_counted().
 #include <charconv>
 #include <cstdio>
 #include <exception>
@@ -16,7 +17,7 @@
 #include "bench/core/send_core.hpp"
 
 // The tool's counter runs in here alone.
-extern "C" __attribute__((noinline)) void fanfare_counted(const std::function<void()>& work) {
+extern "C" __attribute__((noipa)) void fanfare_counted(const std::function<void()>& work) {
     work();
     asm volatile("" : : : "memory");  // no tail call: the tool must see the return
 }
@@ -25,6 +26,13 @@ namespace {
 
 using namespace fanfare;
 using namespace fanfare::bench;
+
+// Counts of one compiler say nothing about another's.
+#if defined(__clang__)
+constexpr const char* kCompiler = "clang " __clang_version__;
+#else
+constexpr const char* kCompiler = "gcc " __VERSION__;
+#endif
 
 struct Done {
     std::uint64_t packets = 0, messages = 0;
@@ -80,10 +88,19 @@ Done send(std::string_view what, std::uint64_t packets, const checksum::Kernels&
           bool publish) {
     SendCorePlan plan;
     plan.kernels = &kernels;
-    if (take(what, "packed-")) plan.format = ipc::SendFormat::packed;
-    plan.message = number(what);
+    std::uint64_t readers = 0;
+    if (take(what, "local-")) {
+        readers = number(what);
+        plan.format = ipc::SendFormat::packed;
+        plan.local_log_bytes = std::uint64_t{1} << 20;
+    } else {
+        if (take(what, "packed-")) plan.format = ipc::SendFormat::packed;
+        plan.message = number(what);
+    }
     if (plan.message > 512) plan.log_bytes = std::uint64_t{32} << 20;
     SendCore core(plan);
+    std::vector<std::unique_ptr<client::MessageReader>> attached;
+    for (; attached.size() < readers;) attached.push_back(core.local_reader());
     constexpr std::uint64_t kAtOnce = 1024;
     const std::uint64_t before = core.packets_sent();
     Done done;
@@ -134,9 +151,9 @@ int main(int argc, char** argv) {
         } else {
             throw std::runtime_error(std::string(what) + " is nothing to count");
         }
-        std::printf("{\"packets\": %llu, \"messages\": %llu}\n",
+        std::printf("{\"packets\": %llu, \"messages\": %llu, \"compiler\": \"%s\"}\n",
                     static_cast<unsigned long long>(done.packets),
-                    static_cast<unsigned long long>(done.messages));
+                    static_cast<unsigned long long>(done.messages), kCompiler);
     } catch (const std::exception& e) {
         std::fprintf(stderr, "core_count: %s\n", e.what());
         return 1;

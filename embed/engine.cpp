@@ -39,8 +39,19 @@ struct Engine::Parts {
     std::unique_ptr<control::SystemServices> services;
     std::unique_ptr<control::Controller> controller;
     dataplane::WorkerLink* link = nullptr;
+    // Interfaces whose link only the device knows of: a memif comes up with its other side.
+    std::vector<std::uint32_t> device_links;
     // Requests may come from any thread, turns of control from the polling one.
     mutable std::mutex control_mutex;
+
+    // At control's ticks; the caller holds the lock.
+    void look_at_links() {
+        for (const std::uint32_t i : device_links) {
+            bool gone = false;
+            const bool up = workers->link_up(i, gone);
+            controller->interface_changed(i, up, gone, 0);
+        }
+    }
 
     void answer(std::span<const std::byte> request, client::Reply& reply) {
         const control::Peer peer{static_cast<std::uint32_t>(::geteuid()), ::getpid()};
@@ -98,6 +109,9 @@ std::unique_ptr<Engine> Engine::open(control::Config config, std::string& error)
     parts->link = links.front();
     parts->controller =
         std::make_unique<control::Controller>(settings, interfaces, links, *parts->services);
+    for (std::uint32_t i = 0; i < interfaces.size(); ++i) {
+        if (interfaces[i].kernel_name.empty()) parts->device_links.push_back(i);
+    }
     Parts* const p = parts.get();
     std::unique_ptr<Engine> engine(new Engine(std::move(parts)));
     // The pool of windows is filled before the first packet wants one.
@@ -129,6 +143,7 @@ std::size_t Engine::poll() {
     std::size_t work = p.workers->poll(0, now);
     if (p.link->events.front() != nullptr || now >= p.controller->next_deadline()) {
         const std::lock_guard lock(p.control_mutex);
+        if (now >= p.controller->next_deadline()) p.look_at_links();
         p.controller->poll(now);
         ++work;
     }

@@ -122,7 +122,9 @@ std::unique_ptr<Workers> Workers::open(const control::Config& config,
     dataplane::WorkerConfig worker;
     for (std::size_t i = 0; i < parts->devices.size(); ++i) {
         const dpdk::Device& device = *parts->devices[i];
-        for (const auto& note : device.notes()) log(note);
+        for (const auto& note : device.notes()) {
+            if (log) log(note);
+        }
         interfaces[i].mtu = device.mtu();
         interfaces[i].kernel_name = device.kernel_name();
         interfaces[i].up = device.link().up;

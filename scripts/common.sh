@@ -9,10 +9,10 @@ BUILD_PACKAGES=(meson ninja-build pkg-config gcc g++ python3 libdpdk-dev liburin
 # For the demo: namespaces, cables, loss.
 NETWORK_PACKAGES=(iproute2 nftables ethtool procps util-linux)
 # For the whole test run: peers, an independent decoder, sanitizers and fuzzers, the formatter.
-TEST_PACKAGES=(libpgm-dev libzmq3-dev tshark clang-14 libclang-rt-14-dev clang-format-14 libisal-dev
+TEST_PACKAGES=(libpgm-dev libzmq3-dev tshark clang-14 libclang-rt-14-dev clang-format-14 libisal-dev valgrind
     "${NETWORK_PACKAGES[@]}")
 # For comparing with the limits of a wire.
-BENCH_PACKAGES=(dpdk libisal-dev libpgm-dev "${NETWORK_PACKAGES[@]}")
+BENCH_PACKAGES=(dpdk-dev libisal-dev libpgm-dev libzmq3-dev libnorm-dev valgrind "${NETWORK_PACKAGES[@]}")
 
 say() { printf '%s\n' "$*" >&2; }
 die() {

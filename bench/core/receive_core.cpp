@@ -61,31 +61,6 @@ const char* name_of(Hostile kind) {
     return kNames[static_cast<std::size_t>(kind)];
 }
 
-struct ReceiveCore::Window {
-    Window(std::uint64_t id, const ReceiveCorePlan& plan, const checksum::Kernels& kernels) {
-        const auto layout = ipc::ReceiveLayout::for_log(plan.log_bytes, plan.index_entries);
-        ipc::MemoryFailure failure;
-        auto made = ipc::Region::create({"bench", layout.total_bytes, false, false}, failure);
-        if (!made) throw std::runtime_error(failure.text);
-        region = std::move(*made);
-        const ipc::ReceiveParts parts = layout.init(region.memory(), id);
-        dataplane::ReceiveSpec spec;
-        spec.session_id = id;
-        spec.parameters = engine::profile(engine::ProfileName::lan).receiver;
-        spec.region = parts.header;
-        spec.index = parts.index.data();
-        spec.index_entries = static_cast<std::uint32_t>(parts.index.size());
-        spec.log = parts.log.data();
-        spec.log_bytes = parts.log.size();
-        session = dataplane::make_receive_session(spec, kernels);
-    }
-    ~Window() { dataplane::free_receive_session(session); }
-    Window(const Window&) = delete;
-    Window& operator=(const Window&) = delete;
-    ipc::Region region;
-    dataplane::ReceiveSession* session = nullptr;
-};
-
 ReceiveCore::ReceiveCore(const ReceiveCorePlan& plan)
     : plan_(plan),
       kernels_(plan.kernels != nullptr ? *plan.kernels : checksum::best_kernels()),
@@ -105,7 +80,8 @@ ReceiveCore::ReceiveCore(const ReceiveCorePlan& plan)
     listen.listen = {1, kGroup, kDataPort, 0, 0, {}};
     post(listen);
     for (std::uint32_t i = 0; i < plan_.sessions; ++i) {
-        windows_.push_back(std::make_unique<Window>(i, plan_, kernels_));
+        windows_.push_back(
+            std::make_unique<WindowRegion>(i, plan_.log_bytes, plan_.index_entries, kernels_));
         Command spare;
         spare.kind = Command::Kind::add_spare;
         spare.id = i;
@@ -247,10 +223,8 @@ void ReceiveCore::run_port_alone(std::uint64_t packets) {
 }
 
 std::unique_ptr<client::MessageReader> ReceiveCore::reader() {
-    ipc::MemoryFailure failure;
-    auto page = ipc::Region::create({"bench-page", ipc::kPageSize, false, false}, failure);
-    if (!page || first_opened_ == nullptr) throw std::runtime_error("no session to read");
-    page_memory_ = std::move(*page);
+    if (first_opened_ == nullptr) throw std::runtime_error("no session to read");
+    page_memory_ = region_of(ipc::kPageSize);
     const auto view = ipc::ReceiveView::open(first_opened_->region.memory());
     auto reader = std::make_unique<client::MessageReader>(
         view.value(), *ipc::init_socket_page(page_memory_.memory(), 1, 0),

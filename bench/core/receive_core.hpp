@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "bench/core/replay_port.hpp"
+#include "bench/core/window_region.hpp"
 #include "client/core/message_reader.hpp"
 #include "dataplane/worker.hpp"
-#include "ipc/memory.hpp"
 
 namespace fanfare::bench {
 
@@ -63,7 +63,6 @@ class ReceiveCore {
     std::string faults() const;
 
   private:
-    struct Window;
     using Frame = std::vector<std::byte>;
     wire::Packet data_packet(std::uint32_t session, Sqn sqn) const;
     void add_frames();
@@ -78,8 +77,8 @@ class ReceiveCore {
     std::size_t messages_per_packet_ = 1, tpdu_at_ = 0;
     ReplayPort port_;
     dataplane::WorkerLink link_;
-    std::vector<std::unique_ptr<Window>> windows_;
-    Window* first_opened_ = nullptr;
+    std::vector<std::unique_ptr<WindowRegion>> windows_;
+    WindowRegion* first_opened_ = nullptr;
     ipc::Region page_memory_;
     std::unique_ptr<dataplane::Worker<ReplayPort>> worker_;
     Nanos now_ = kSecond;

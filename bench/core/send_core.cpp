@@ -18,15 +18,9 @@ constexpr Address kGroup = Address::from_octets(239, 1, 2, 3);
 constexpr std::uint16_t kDataPort = 7500;
 constexpr std::uint16_t kFirstSourcePort = 1024;
 constexpr Nanos kTurn = 5 * kMicrosecond;
+constexpr std::uint64_t kLocalId = 1u << 20;
 // Messages between two publish(): a program's own batch.
 constexpr std::uint64_t kBatch = 32;
-
-ipc::Region region_of(std::uint64_t bytes) {
-    ipc::MemoryFailure failure;
-    auto made = ipc::Region::create({"bench", bytes, false, false}, failure);
-    if (!made) throw std::runtime_error(failure.text);
-    return std::move(*made);
-}
 
 }  // namespace
 
@@ -85,6 +79,22 @@ SendCore::SendCore(const SendCorePlan& plan)
     config.kernels = &kernels_;
     worker_ = std::make_unique<dataplane::Worker<ReplayPort>>(
         config, link_, std::vector<ReplayPort*>{&port_}, nullptr);
+    if (plan_.local_log_bytes != 0) {
+        Command listen;
+        listen.kind = Command::Kind::add_listen;
+        listen.listen = {1, kGroup, kDataPort, 0, 0, {}};
+        post(listen);
+        // An index entry for each 64 octets of log: small messages share packets here.
+        local_ = std::make_unique<WindowRegion>(
+            kLocalId, plan_.local_log_bytes, static_cast<std::uint32_t>(plan_.local_log_bytes / 64),
+            kernels_);
+        Command spare;
+        spare.kind = Command::Kind::add_spare;
+        spare.id = kLocalId;
+        spare.receive = local_->session;
+        post(spare);
+        turn();
+    }
     for (std::uint32_t i = 0; i < plan_.sessions; ++i) {
         sendings_.push_back(std::make_unique<Sending>(i, plan_, kernels_));
         Command open;
@@ -94,6 +104,7 @@ SendCore::SendCore(const SendCorePlan& plan)
         post(open);
         turn();
     }
+    first_writer_ = sendings_.front()->writer.get();
     // Twice the window's octets: it is full, and its trail moves as it will from here on.
     const std::uint64_t wanted = 2 * plan_.window_bytes / plan_.message * plan_.sessions;
     while (published_ < wanted) {
@@ -104,6 +115,23 @@ SendCore::SendCore(const SendCorePlan& plan)
 
 SendCore::~SendCore() {
     worker_.reset();
+}
+
+std::unique_ptr<client::MessageReader> SendCore::local_reader() {
+    pages_.push_back(std::make_unique<ipc::Region>(region_of(ipc::kPageSize)));
+    const auto view = ipc::ReceiveView::open(local_->region.memory());
+    ipc::SocketPage* const page = ipc::init_socket_page(pages_.back()->memory(), pages_.size(), 0);
+    auto reader =
+        std::make_unique<client::MessageReader>(view.value(), *page, client::ReadMode::message);
+    reader->place(view->header().lead.load(std::memory_order_acquire));
+    Command attach;
+    attach.kind = Command::Kind::attach_reader;
+    attach.id = kLocalId;
+    attach.socket_id = pages_.size();
+    attach.page = page;
+    post(attach);
+    turn();
+    return reader;
 }
 
 void SendCore::post(const Command& command) {

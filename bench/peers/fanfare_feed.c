@@ -1,18 +1,20 @@
 /* Fanfare as one side of the end-to-end bench.
  *   fanfare_feed send|receive CONTROL_SOCKET GROUP PORT --size OCTETS [--seconds S] [--udp PORT]
  * [--rate BITS]
- *                [--window OCTETS] [--packed]
+ *                [--window OCTETS] [--packed] [--pace MESSAGES/s [--batch N] [--delayed-above NS]]
  * `send` writes messages into the send window for S seconds; `receive` reads them where they stand
  * in the receive window, checks every octet, and prints one line of JSON. Status 0 only if all is
  * there. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "fanfare/socket.h"
+#include "feed_latency.h"
 #include "feed_message.h"
 
 struct arguments {
@@ -20,8 +22,9 @@ struct arguments {
     int port, packed;
     uint32_t udp;
     size_t size;
-    double seconds;
-    uint64_t rate, window;
+    double seconds, pace;
+    int batch;
+    uint64_t rate, window, delayed_above;
 };
 
 static void fail(const char* what) {
@@ -42,6 +45,27 @@ static struct sockaddr_in address_of(const struct arguments* a) {
     return to;
 }
 
+/* Batches at even distances; the time at which each was meant to leave stands in its messages. */
+static void send_at_pace(int fd, const struct arguments* a) {
+    const uint64_t began = feed_nanos();
+    const uint64_t turns = (uint64_t)(a->seconds * a->pace / a->batch);
+    uint64_t number = 1;
+    for (uint64_t turn = 0; turn <= turns; ++turn) {
+        const uint64_t intended = began + (uint64_t)((double)turn * a->batch * 1e9 / a->pace);
+        while (feed_nanos() < intended) sched_yield(); /* the daemon may share the core */
+        const int last = turn == turns;
+        for (int i = 0; i < (last ? 1 : a->batch); ++i, ++number) {
+            void* room = NULL;
+            size_t got = 0;
+            if (fanfare_claim(fd, a->size, &room, &got, 0) != 0) fail("claim");
+            feed_fill(room, a->size, number, intended * 2 + (uint64_t)last);
+            if (fanfare_commit(fd, a->size) != 0) fail("commit");
+        }
+        if (fanfare_publish(fd) != 0) fail("publish");
+    }
+    if (fanfare_shutdown(fd, SHUT_WR) != 0) fail("shutdown");
+}
+
 static int run_send(int fd, const struct arguments* a) {
     const struct sockaddr_in to = address_of(a);
     const uint32_t packed = (uint32_t)a->packed;
@@ -54,6 +78,10 @@ static int run_send(int fd, const struct arguments* a) {
     for (uint64_t number = 0, last = 0; !last;) {
         if (number == 1) {
             usleep((useconds_t)(FEED_PAUSE * 1e6));
+            if (a->pace > 0) {
+                send_at_pace(fd, a);
+                return 0;
+            }
             began = feed_seconds();
         }
         last = number > 0 && feed_seconds() >= began + a->seconds;
@@ -83,6 +111,8 @@ static int run_receive(int listener, const struct arguments* a) {
     if (fd < 0) fail("accept");
     enum { kViews = 64 };
     struct fanfare_view views[kViews];
+    static struct feed_histogram delay, delayed;
+    double first = 0;
     for (uint64_t number = 0, mark = 0; (mark & 1) == 0;) {
         const int count = fanfare_peek(fd, views, kViews, 0);
         if (count <= 0) fail("receive");
@@ -96,18 +126,32 @@ static int run_receive(int listener, const struct arguments* a) {
                         (unsigned long long)number, views[i].bytes);
                 return 1;
             }
+            if (a->pace > 0 && number > 0) {
+                const uint64_t now = feed_nanos(), intended = mark / 2;
+                const uint64_t took = now > intended ? now - intended : 0;
+                if (first == 0) first = feed_seconds();
+                feed_histogram_add(&delay, took);
+                if (took > a->delayed_above) feed_histogram_add(&delayed, took);
+            }
             ++number;
         }
         if (fanfare_consume(fd, views, (size_t)count) != 0) fail("consume");
-        if ((mark & 1) != 0)
-            printf("{\"messages\": %llu, \"seconds\": %.6f}\n", (unsigned long long)number - 1,
-                   feed_elapsed(mark));
+        if ((mark & 1) == 0) continue;
+        printf("{\"messages\": %llu, \"seconds\": %.6f", (unsigned long long)number - 1,
+               a->pace > 0 ? feed_seconds() - first : feed_elapsed(mark));
+        if (a->pace > 0) {
+            printf(", \"delay\": ");
+            feed_histogram_print(stdout, &delay);
+            printf(", \"delayed\": ");
+            feed_histogram_print(stdout, &delayed);
+        }
+        printf("}\n");
     }
     return 0;
 }
 
 int main(int argc, char** argv) {
-    struct arguments a = {.size = 1400, .seconds = 2};
+    struct arguments a = {.size = 1400, .seconds = 2, .batch = 1};
     if (argc < 5) {
         fprintf(stderr, "usage: fanfare_feed send|receive CONTROL_SOCKET GROUP PORT [options]\n");
         return 2;
@@ -129,6 +173,12 @@ int main(int argc, char** argv) {
             a.udp = (uint32_t)atoi(value);
         else if (strcmp(argv[i], "--rate") == 0)
             a.rate = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--pace") == 0)
+            a.pace = atof(value);
+        else if (strcmp(argv[i], "--batch") == 0)
+            a.batch = atoi(value);
+        else if (strcmp(argv[i], "--delayed-above") == 0)
+            a.delayed_above = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--window") == 0)
             a.window = strtoull(value, NULL, 10);
         else {
