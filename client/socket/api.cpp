@@ -1,4 +1,6 @@
 // The C API: arguments in, errno out. What the calls mean stands in fanfare/socket.h and wsrm.md.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -6,8 +8,11 @@
 #include <new>
 #include <vector>
 
+#include "client/socket/descriptor_calls.hpp"
+#include "client/socket/descriptor_map.hpp"
 #include "client/socket/last_error.hpp"
 #include "client/socket/library.hpp"
+#include "client/socket/page_lock.hpp"
 #include "client/socket/socket.hpp"
 #include "client/socket/socket_table.hpp"
 #include "fanfare/socket.h"
@@ -31,9 +36,12 @@ int result(int error) {
 // Runs `call` on the socket of `fd`. Nothing is thrown at a C program.
 template <typename Call>
 int on_socket(int fd, Call&& call) {
+    if (fanfare::client::PageLock::held_by_this_thread())
+        return result(fail(EAGAIN, "a signal handler interrupted a call on a Fanfare socket"));
     try {
-        Socket* socket = find_socket(fd);
-        return result(socket == nullptr ? EBADF : call(*socket));
+        int error = 0;
+        Socket* socket = find_socket(fd, error);
+        return result(socket == nullptr ? error : call(*socket));
     } catch (const std::bad_alloc&) {
         return result(fail(ENOMEM, ""));
     }
@@ -142,6 +150,37 @@ fanfare_view view_of(const ReceivedView& view) {
 constexpr std::size_t kViewsAtOnce = 64;
 
 }  // namespace
+
+namespace fanfare::client {
+
+ssize_t read_vector(int fd, const iovec* parts, std::size_t count) {
+    Received received;
+    const int failed = on_socket(fd, [&](Socket& socket) {
+        Parts<RoomPart> room;
+        if (const int error = room.read(parts, count); error != 0) return error;
+        if (total_bytes(room.get()) == 0) return 0;
+        return socket.receive(room.get(), 0, false, received);
+    });
+    return failed != 0 ? -1 : static_cast<ssize_t>(received.bytes);
+}
+
+std::int64_t readable_octets(int fd) {
+    std::uint64_t octets = 0;
+    const int failed = on_socket(fd, [&](Socket& socket) { return socket.available(octets); });
+    return failed != 0 ? -1 : static_cast<std::int64_t>(octets);
+}
+
+void release_descriptor(int fd, bool say_so) {
+    (void)on_socket(fd, [&](Socket& socket) {
+        if (forget_if_shared(fd)) return 0;
+        if (say_so) return socket.close(-1, [fd] { return forget_socket(fd); });
+        socket.leave([fd] { return forget_socket(fd); });
+        return 0;
+    });
+    set_kind(fd, DescriptorKind::foreign);  // also one whose daemon is not there
+}
+
+}  // namespace fanfare::client
 
 extern "C" {
 
@@ -284,7 +323,9 @@ ssize_t fanfare_recvfrom(int fd, void* data, size_t bytes, int flags, sockaddr* 
     if (address != nullptr && (failed == 0 || errno == EMSGSIZE)) {
         const int error = errno;
         sockaddr_in peer{};
-        if (Socket* socket = find_socket(fd); socket != nullptr && socket->name(true, peer) == 0)
+        int lost = 0;
+        Socket* socket = find_socket(fd, lost);
+        if (socket != nullptr && socket->name(true, peer) == 0)
             (void)write_address(peer, address, length);
         errno = error;
     }
@@ -300,7 +341,9 @@ ssize_t fanfare_recvmsg(int fd, msghdr* message, int flags) {
     message->msg_controllen = 0;
     if (message->msg_name != nullptr) {
         sockaddr_in peer{};
-        if (Socket* socket = find_socket(fd); socket != nullptr && socket->name(true, peer) == 0)
+        int lost = 0;
+        Socket* socket = find_socket(fd, lost);
+        if (socket != nullptr && socket->name(true, peer) == 0)
             (void)write_address(peer, static_cast<sockaddr*>(message->msg_name),
                                 &message->msg_namelen);
     }
@@ -315,7 +358,11 @@ int fanfare_close(int fd) {
     // The table holds the socket until close() is through; its number is out of it before the
     // kernel gives it away.
     return on_socket(fd, [&](Socket& socket) {
-        return socket.close([fd] { return fanfare::client::forget_socket(fd); });
+        if (fanfare::client::forget_if_shared(fd)) {
+            ::close(fd);
+            return 0;
+        }
+        return socket.close(fd, [fd] { return fanfare::client::forget_socket(fd); });
     });
 }
 
@@ -381,7 +428,7 @@ int64_t fanfare_unsent(int fd) {
 }
 
 const char* fanfare_last_error_text(void) {
-    return fanfare::client::last_error_text().c_str();
+    return fanfare::client::last_error_text();
 }
 int fanfare_winsock_error(void) {
     return fanfare::client::last_winsock_error();

@@ -24,6 +24,7 @@ class FakeServices : public Services {
     std::set<void*> objects, regions;
     std::map<int, int> octets_sent, drained;  // by endpoint
     std::set<int> hung_up;
+    std::map<int, std::uint64_t> named;  // endpoint -> socket
     std::set<std::uint64_t> watched;
     std::uint64_t next_random = 0x1234;
     std::vector<dataplane::SourceSpec> sources_made;
@@ -91,6 +92,7 @@ class FakeServices : public Services {
         theirs = descriptor();
         return 0;
     }
+    void name_endpoint(int ours, std::uint64_t socket_id) override { named[ours] = socket_id; }
     int make_status_memory(std::span<const std::byte> octets, int& out) override {
         last_status.assign(octets.begin(), octets.end());
         out = descriptor();
