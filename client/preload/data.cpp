@@ -6,10 +6,12 @@
 
 #include "client/preload/interpose.hpp"
 #include "client/socket/descriptor_calls.hpp"
+#include "client/socket/program_memory.hpp"
 #include "fanfare/socket.h"
 
 extern "C" void __chk_fail(void) __attribute__((noreturn));
 
+using fanfare::client::may_be_memory;
 using fanfare::preload::is_ours;
 using fanfare::preload::real;
 using fanfare::preload::refuse;
@@ -114,8 +116,10 @@ FANFARE_INTERPOSED ssize_t recvmsg(int fd, msghdr* message, int flags) {
 FANFARE_INTERPOSED int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags,
                                 timespec* timeout) {
     if (!is_ours(fd)) return real.recvmmsg(fd, messages, count, flags, timeout);
-    if (count != 0 && messages == nullptr) return refuse(EFAULT);
-    timespec begin{};
+    if (!may_be_memory(messages, count * sizeof *messages)) return refuse(EFAULT);
+    timespec begin{}, limit{};
+    if (timeout != nullptr && !fanfare::client::copy_in(&limit, timeout, sizeof limit))
+        return refuse(EFAULT);
     ::clock_gettime(CLOCK_MONOTONIC, &begin);
     int got = 0;
     for (unsigned i = 0; i < std::min<unsigned>(count, kPartsMax); ++i) {
@@ -124,7 +128,7 @@ FANFARE_INTERPOSED int recvmmsg(int fd, mmsghdr* messages, unsigned count, int f
         messages[i].msg_len = static_cast<unsigned>(bytes);
         ++got;
         if ((flags & MSG_WAITFORONE) != 0) flags |= MSG_DONTWAIT;
-        if (timeout != nullptr && has_passed(begin, *timeout)) break;
+        if (timeout != nullptr && has_passed(begin, limit)) break;
     }
     return got;
 }
@@ -148,7 +152,7 @@ FANFARE_INTERPOSED ssize_t sendmsg(int fd, const msghdr* message, int flags) {
 
 FANFARE_INTERPOSED int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
     if (!is_ours(fd)) return real.sendmmsg(fd, messages, count, flags);
-    if (count != 0 && messages == nullptr) return refuse(EFAULT);
+    if (!may_be_memory(messages, count * sizeof *messages)) return refuse(EFAULT);
     int sent = 0;
     for (unsigned i = 0; i < std::min<unsigned>(count, kPartsMax); ++i) {
         const ssize_t bytes = fanfare_sendmsg(fd, &messages[i].msg_hdr, flags);

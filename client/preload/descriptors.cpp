@@ -7,6 +7,7 @@
 
 #include "client/preload/interpose.hpp"
 #include "client/socket/descriptor_calls.hpp"
+#include "client/socket/program_memory.hpp"
 #include "client/socket/socket_table.hpp"
 #include "fanfare/socket.h"
 
@@ -52,10 +53,9 @@ int answer(int fd, unsigned long request, void* out) {
     const std::int64_t octets =
         request == FIONREAD ? client::readable_octets(fd) : fanfare_unsent(fd);
     if (octets < 0 && request == FIONREAD) return -1;
-    if (reinterpret_cast<std::uintptr_t>(out) < 4096) return refuse(EFAULT);
-    *static_cast<int*>(out) =
+    const auto number =
         static_cast<int>(std::clamp<std::int64_t>(octets, 0, std::numeric_limits<int>::max()));
-    return 0;
+    return client::copy_out(out, &number, sizeof number) ? 0 : refuse(EFAULT);
 }
 
 }  // namespace
@@ -64,7 +64,8 @@ FANFARE_INTERPOSED int close(int fd) {
     if (is_hidden(fd)) return refuse(EBADF);
     if (!is_ours(fd)) return real.close(fd);
     if (fanfare_close(fd) == 0) return 0;
-    if (errno == EAGAIN) return -1;  // SO_LINGER: it stays open
+    // SO_LINGER: it stays open. Or another thread has closed it.
+    if (errno == EAGAIN || !is_ours(fd)) return -1;
     // A socket whose daemon is not there any more.
     release_descriptor(fd, false);
     return real.close(fd);

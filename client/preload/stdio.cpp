@@ -32,7 +32,7 @@ ssize_t write_cookie(void* cookie, const char* data, size_t bytes) {
 }
 
 int close_cookie(void* cookie) {
-    return ::close(descriptor_of(cookie));
+    return fanfare_close(descriptor_of(cookie));
 }
 
 }  // namespace
