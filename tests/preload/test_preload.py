@@ -1,7 +1,7 @@
 """Unmodified programs under the preload library, against a real daemon on a ring device: it needs neither root nor a
 network, and its own loopback carries what is sent.
 
-PROGRAM, FOREIGN, EARLY, RANDOM_PRELOAD, RANDOM_LIBRARY, PRELOAD, FANFARE, FANFARED name what is tested.
+PROGRAM, FOREIGN, EARLY, RANDOM_PRELOAD, RANDOM_LIBRARY, PRODUCER, CONSUMER, PRELOAD, FANFARE, FANFARED name what is tested.
 FANFARE_TEST_SEED       random calls with this seed instead of the usual ones"""
 
 import json
@@ -78,6 +78,35 @@ class Preload(unittest.TestCase):
                     print(f'{program} seed {seed}', flush=True)
                     self.run_program(os.environ[program], str(seed), str(CALLS))
                     self.expect_no_socket_left()
+
+    def test_producers_and_a_consumer(self):
+        run = [os.environ['FANFARE'], '--control', self.control, 'run']
+        group = f'239.5.{os.getpid() & 255}.1:7500'
+        with tempfile.TemporaryFile('w+') as out, tempfile.TemporaryFile('w+') as told:
+            consumer = subprocess.Popen([*run, os.environ['CONSUMER'], group, '--interface', '10.9.0.1', '--sessions', '2'],
+                                        stdout=out, stderr=told)
+            try:
+                limit = time.monotonic() + 20
+                while b'listening' not in os.pread(told.fileno(), 1000, 0):
+                    self.assertLess(time.monotonic(), limit)
+                    time.sleep(0.02)
+                lines = [[f'{who} {i} ' + 'x' * (i * 37 % 9000) for i in range(200)] for who in 'ab']
+                for texts, flags in zip(lines, (['--pieces', '700'], ['--rate', '800000', '--window-ms', '500'])):
+                    subprocess.run([*run, os.environ['PRODUCER'], group, '--ttl', '4', *flags],
+                                   input='\n'.join(texts) + '\n', text=True, timeout=60, check=True)
+                status = consumer.wait(60)
+            finally:
+                consumer.kill()
+                consumer.wait()
+            out.seek(0)
+            told.seek(0)
+            self.assertEqual(status, 0, told.read())
+            got = {}
+            for line in out.read().splitlines():
+                name, text = line.split(': ', 1)
+                got.setdefault(name, []).append(text)
+            self.assertEqual(sorted(got.values()), lines)
+            self.assertTrue(all(name.startswith('10.9.0.1:') for name in got))
 
     def test_python(self):
         self.run_program(sys.executable, HERE / 'python_sockets.py')
