@@ -38,12 +38,6 @@ Outcome Controller::request(std::span<const std::byte> octets, const Peer& peer,
     return outcome;
 }
 
-Outcome Controller::attach(std::uint64_t socket_id, std::span<const std::byte> octets) {
-    Socket* socket = registry_.socket(socket_id);
-    if (socket == nullptr || socket->closing) return {};
-    return handle_attach(octets, *socket, registry_, services_);
-}
-
 void Controller::endpoint_closed(std::uint64_t socket_id, Nanos now) {
     on_endpoint_closed(registry_, services_, socket_id, now);
     hand_over();

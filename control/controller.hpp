@@ -29,8 +29,6 @@ class Controller {
     // One request. Descriptors in the outcome are the caller's to pass, and to close where
     // `close_after`.
     Outcome request(std::span<const std::byte> octets, const Peer& peer, Nanos now);
-    // What came over an endpoint beside single octets: an attach request.
-    Outcome attach(std::uint64_t socket_id, std::span<const std::byte> octets);
     void endpoint_closed(std::uint64_t socket_id, Nanos now);
     // A link went up or down, a device came or went, an MTU changed (0: as before).
     void interface_changed(std::uint32_t interface, bool up, bool gone, std::uint16_t mtu);

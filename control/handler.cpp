@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "control/attaching.hpp"
 #include "control/endings.hpp"
 #include "control/options.hpp"
 #include "control/receiving.hpp"
@@ -112,6 +113,7 @@ OptionResult make_socket(Call& call, ipc::SocketType type, Socket*& out, int& th
     }
     const std::uint64_t id = socket.id;
     out = &registry.sockets.emplace(id, std::move(socket)).first->second;
+    call.services.name_endpoint(out->endpoint, id);
     call.services.watch_endpoint(out->endpoint, id);
     ++registry.counters.sockets_opened;
     return {};
@@ -362,6 +364,23 @@ void on_name(Call& call, const ipc::NameRequest& request) {
     finish(call, reply);
 }
 
+void on_attach(Call& call, const ipc::IdRequest& request) {
+    const Socket* socket = find_socket(call, request.header);
+    if (socket == nullptr) return;
+    auto reply = answer<ipc::AttachReply>(request.header);
+    std::vector<int> descriptors;
+    describe_holding(call.registry, call.services, *socket, reply, descriptors);
+    for (const int descriptor : descriptors) pass(call, descriptor);
+    finish(call, reply);
+}
+
+void on_wake(Call& call, const ipc::IdRequest& request) {
+    const Socket* socket = find_socket(call, request.header);
+    if (socket == nullptr) return;
+    show_readiness(call.services, *socket);
+    done(call, request.header);
+}
+
 // Runs `function` with the request copied out of the octets, if there are as many as its type has.
 template <typename Request>
 bool run(Call& call, std::span<const std::byte> octets, void (*function)(Call&, const Request&)) {
@@ -399,7 +418,9 @@ bool dispatch(Call& call, ipc::RequestType type, std::span<const std::byte> octe
         case ipc::RequestType::name:
             return run<ipc::NameRequest>(call, octets, on_name);
         case ipc::RequestType::attach:
-            return false;  // comes over an endpoint only
+            return run<ipc::IdRequest>(call, octets, on_attach);
+        case ipc::RequestType::wake:
+            return run<ipc::IdRequest>(call, octets, on_wake);
     }
     return false;
 }
@@ -435,58 +456,6 @@ Outcome refuse_request(std::span<const std::byte> request, int error, std::strin
     Outcome outcome;
     outcome.reply.resize(sizeof(reply));
     std::memcpy(outcome.reply.data(), &reply, sizeof(reply));
-    return outcome;
-}
-
-Outcome handle_attach(std::span<const std::byte> octets, Socket& socket, Registry& registry,
-                      Services& services) {
-    Outcome outcome;
-    const Peer peer{socket.uid, socket.pid};
-    Call call{peer, registry, services, 0, outcome};
-    ++registry.counters.requests;
-    ipc::RequestHeader request;
-    if (octets.size() == sizeof(request)) std::memcpy(&request, octets.data(), sizeof(request));
-    if (octets.size() != sizeof(request) || request.version != ipc::kProtocolVersion ||
-        request.type != ipc::RequestType::attach) {
-        ++registry.counters.requests_malformed;
-        outcome.malformed = true;
-        refuse(call, request, EPROTO, "no attach request of this version");
-        return outcome;
-    }
-    auto reply = answer<ipc::AttachReply>(request);
-    reply.socket_id = socket.id;
-    reply.type = socket.type;
-    pass(call, socket.page.descriptor);
-    switch (socket.state) {
-        case SocketState::unbound:
-            reply.role = static_cast<std::uint32_t>(ipc::SocketRole::none);
-            break;
-        case SocketState::bound:
-            reply.role = static_cast<std::uint32_t>(ipc::SocketRole::bound);
-            break;
-        case SocketState::listener:
-            reply.role = static_cast<std::uint32_t>(ipc::SocketRole::listener);
-            break;
-        case SocketState::sender: {
-            reply.role = static_cast<std::uint32_t>(ipc::SocketRole::sender);
-            reply.session_id = socket.session_id;
-            const SendSession* session = registry.send_session(socket.session_id);
-            if (session != nullptr && session->memory.descriptor >= 0) {
-                pass(call, session->memory.descriptor);
-                pass(call, services.worker_page_descriptor(session->worker));
-                pass(call, services.doorbell_descriptor(session->worker));
-            }
-            break;
-        }
-        case SocketState::receiver: {
-            reply.role = static_cast<std::uint32_t>(ipc::SocketRole::receiver);
-            reply.session_id = socket.session_id;
-            const Reception* session = registry.reception(socket.session_id);
-            if (session != nullptr) pass(call, session->memory.descriptor);
-            break;
-        }
-    }
-    finish(call, reply);
     return outcome;
 }
 

@@ -37,8 +37,4 @@ Outcome handle_request(std::span<const std::byte> request, const Peer& peer, Reg
 // The answer to any request from somebody who may not ask.
 Outcome refuse_request(std::span<const std::byte> request, int error, std::string_view why);
 
-// The answer to an `attach` that came over an endpoint (a process that found it after exec).
-Outcome handle_attach(std::span<const std::byte> request, Socket& socket, Registry& registry,
-                      Services& services);
-
 }  // namespace fanfare::control

@@ -10,7 +10,8 @@ Registry::Registry(const ControlSettings& settings, std::vector<Interface> inter
       interfaces(std::move(interfaces)),
       workers(workers),
       budget(settings.memory_total_bytes, settings.memory_per_user_bytes),
-      receive_log_bytes(settings.receive_log_bytes) {}
+      receive_log_bytes(settings.receive_log_bytes),
+      last_id_(settings.first_id) {}
 
 Socket* Registry::socket(std::uint64_t id) {
     auto it = sockets.find(id);

@@ -48,6 +48,9 @@ struct ControlSettings {
     std::uint32_t sockets_per_user = 1024;
     std::uint32_t backlog_max = 1024;
     Nanos close_linger_ns = 1 * kSecond;  // wsrm.md 4.5: close without shutdown
+    // Ids count from here. A daemon that starts anew starts elsewhere, so that what its forerunner
+    // called so is nothing to it. Below 2^55.
+    std::uint64_t first_id = 0;
     std::string version;
 };
 

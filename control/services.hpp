@@ -80,6 +80,9 @@ class Services {
     // A socket pair: `ours` stays in the daemon, `theirs` is passed to the client and closed here
     // afterwards.
     virtual int make_endpoint(int& ours, int& theirs) = 0;
+    // Writes on our end whose it is (ipc/endpoint_name.hpp). Where it can't be done, clients lose
+    // their sockets over exec and nothing else.
+    virtual void name_endpoint(int ours, std::uint64_t socket_id) = 0;
     // A sealed memfd that holds `octets`, for the caller to pass and close.
     virtual int make_status_memory(std::span<const std::byte> octets, int& descriptor) = 0;
     virtual void close_descriptor(int descriptor) = 0;

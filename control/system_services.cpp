@@ -12,6 +12,7 @@
 #include <cstring>
 #include <new>
 
+#include "ipc/endpoint_name.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/memory.hpp"
 #include "ipc/sigbus.hpp"
@@ -181,6 +182,11 @@ int SystemServices::make_endpoint(int& ours, int& theirs) {
     ours = pair[0];
     theirs = pair[1];
     return 0;
+}
+
+void SystemServices::name_endpoint(int ours, std::uint64_t socket_id) {
+    const auto name = ipc::endpoint_name(socket_id);
+    (void)::bind(ours, reinterpret_cast<const sockaddr*>(&name.address), name.length);
 }
 
 int SystemServices::make_status_memory(std::span<const std::byte> octets, int& descriptor) {

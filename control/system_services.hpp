@@ -66,6 +66,7 @@ class SystemServices : public Services {
     int make_page(std::uint64_t socket_id, ipc::SocketType type, PageMemory& out) override;
     void free_page(PageMemory& page) override;
     int make_endpoint(int& ours, int& theirs) override;
+    void name_endpoint(int ours, std::uint64_t socket_id) override;
     int make_status_memory(std::span<const std::byte> octets, int& descriptor) override;
     void close_descriptor(int descriptor) override;
     int worker_page_descriptor(std::uint32_t worker) override { return workers_[worker].page; }

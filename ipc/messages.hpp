@@ -32,8 +32,11 @@ enum class RequestType : std::uint32_t {
     close,   // CloseRequest   -> Reply; closing the last descriptor of an endpoint does the same
     status,  // StatusRequest  -> StatusReply      + [memfd: StatusHeader, then StatusRecord array]
     name,    // NameRequest    -> NameReply        (getsockname, getpeername)
-    attach,  // sent over an *endpoint* by a process that found one after exec -> AttachReply +
-             // descriptors
+    attach,  // IdRequest      -> AttachReply      + [page], sender: [send region, worker page,
+             // doorbell], receiver: [receive region]. By a process that found an endpoint after
+             // exec (ipc/endpoint_name.hpp), or whose socket got its session in another process
+    wake,    // IdRequest      -> Reply; the endpoint is made to show what stands in the window: the
+             // client drained it, or filled it, and then found that it should not have
 };
 
 enum class SocketType : std::uint32_t { message = 0, stream = 1 };  // SOCK_RDM, SOCK_STREAM
@@ -139,7 +142,10 @@ struct AttachReply {
     ReplyHeader header;
     std::uint64_t socket_id, session_id;
     SocketType type;
-    std::uint32_t role;  // SocketRole
+    std::uint32_t role;     // SocketRole
+    Address source, group;  // of a session; a sender's source stays empty
+    std::uint16_t source_port, destination_port;
+    std::uint32_t pad;
 };
 enum class SocketRole : std::uint32_t {
     none = 0,

@@ -67,6 +67,14 @@ struct SocketPage {
     std::atomic<std::uint32_t> message_length;
     std::atomic<std::uint32_t> record_filled;
 
+    // What the program set and every holder shares, as a kernel's socket would have it. Nobody but
+    // the client side reads it; each is a word by itself: no order needed.
+    alignas(kCacheLine) std::atomic<std::int64_t> receive_timeout_ns;  // 0: none
+    std::atomic<std::int64_t> send_timeout_ns;
+    std::atomic<std::uint32_t> linger;  // 0: off, else 1 + seconds
+    std::atomic<std::uint32_t> receive_buffer, send_buffer;
+    std::atomic<std::uint32_t> shut_read, shut_write;  // shutdown() was called
+
     // Sleep flags. Partners: the wake rule above. The daemon side is the worker (lead, limit) or
     // the control thread (a session waits to be accepted).
     alignas(kCacheLine) std::atomic<std::uint32_t> receive_sleeping;

@@ -60,20 +60,22 @@ int run_program(const std::vector<std::string>& program, const std::string& cont
         if (found.empty() && ::access((place / kLibrary).c_str(), R_OK) == 0)
             found = std::filesystem::canonical(place / kLibrary, ignored).string();
     if (found.empty())
-        throw Failure(
-            fmt::format("run: {} is not beside {} or in its ../lib: this build has no preload "
-                        "library; link the "
-                        "program with libfanfare and <fanfare/socket.h> instead",
-                        kLibrary, self.string()));
+        throw Failure(fmt::format(
+            "run: {} is neither beside the tool in {} nor in its ../lib; build or install it there",
+            kLibrary, self.string()));
     const char* before = std::getenv("LD_PRELOAD");
-    const std::string preload = before != nullptr && *before != 0 ? found + ":" + before : found;
+    const std::string preload =
+        before != nullptr && *before != 0 ? std::string(before) + ":" + found : found;
     ::setenv("LD_PRELOAD", preload.c_str(), 1);
-    if (!control.empty()) ::setenv("FANFARE_CONTROL", control.c_str(), 1);
+    // The program may go to another directory.
+    if (!control.empty())
+        ::setenv("FANFARE_CONTROL", std::filesystem::absolute(control).c_str(), 1);
     std::vector<char*> argv;
     for (const std::string& word : program) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
     ::execvp(argv[0], argv.data());
-    throw Failure(fmt::format("run: {}: {}", program[0], std::strerror(errno)));
+    throw Failure(
+        fmt::format("run: the program {} can't be started: {}", program[0], std::strerror(errno)));
 }
 
 }  // namespace fanfare::tool

@@ -111,6 +111,7 @@ int run(const control::Config& config) {
     std::uint64_t seed = 0;
     if (::getentropy(&seed, sizeof(seed)) != 0)
         return fail("the kernel gives no random numbers (getentropy)");
+    settings.first_id = seed >> 10;
     const auto workers = embed::Workers::open(config, interfaces, *kernels, seed, say, error);
     if (!workers) return fail(error);
     if (!ipc::install_sigbus_handler()) return fail("the kernel refuses a SIGBUS handler");

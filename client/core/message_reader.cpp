@@ -336,6 +336,21 @@ ReadResult MessageReader::peek(std::span<ReceivedView> views, std::size_t& count
     return {.status = ReadStatus::data, .bytes = bytes};
 }
 
+std::uint64_t MessageReader::available() {
+    Look look{};
+    ReadPosition at;
+    ReadResult result;
+    if (!open_look(look, at, result)) return 0;
+    std::uint64_t bytes = 0;
+    Piece piece;
+    while (step(look, at, piece) == Step::piece) {
+        bytes += piece.length;
+        at = piece.after;
+        if (mode_ == ReadMode::message && piece.ends) break;
+    }
+    return whole(look) ? bytes : 0;
+}
+
 bool MessageReader::intact(const ReceivedView& view) const {
     // Partner: as in whole().
     std::atomic_thread_fence(std::memory_order_acquire);

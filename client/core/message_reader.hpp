@@ -90,6 +90,9 @@ class MessageReader {
     // of several packets is several views. Moves nothing. Status `data` when count > 0, else as
     // try_recv.
     ReadResult peek(std::span<ReceivedView> views, std::size_t& count);
+    // Octets that are there to be taken now: of the message at hand, or of the stream. Takes
+    // nothing; looks at each entry of them.
+    std::uint64_t available();
     // Whether what `view` showed was whole until now.
     bool intact(const ReceivedView& view) const;
     // Moves the cursor behind the last of `views`, which peek() gave and nobody took since; false

@@ -1,13 +1,18 @@
 // The C API: arguments in, errno out. What the calls mean stands in fanfare/socket.h and wsrm.md.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <iterator>
 #include <new>
-#include <vector>
 
+#include "client/socket/arguments.hpp"
+#include "client/socket/descriptor_calls.hpp"
+#include "client/socket/descriptor_map.hpp"
 #include "client/socket/last_error.hpp"
 #include "client/socket/library.hpp"
+#include "client/socket/page_lock.hpp"
+#include "client/socket/program_memory.hpp"
 #include "client/socket/socket.hpp"
 #include "client/socket/socket_table.hpp"
 #include "fanfare/socket.h"
@@ -15,10 +20,16 @@
 using fanfare::client::DataPart;
 using fanfare::client::fail;
 using fanfare::client::find_socket;
+using fanfare::client::may_be_memory;
 using fanfare::client::Received;
 using fanfare::client::ReceivedView;
 using fanfare::client::RoomPart;
 using fanfare::client::Socket;
+
+using fanfare::client::bad_memory;
+using fanfare::client::Parts;
+using fanfare::client::read_address;
+using fanfare::client::write_address;
 
 namespace {
 
@@ -31,62 +42,34 @@ int result(int error) {
 // Runs `call` on the socket of `fd`. Nothing is thrown at a C program.
 template <typename Call>
 int on_socket(int fd, Call&& call) {
+    if (fanfare::client::PageLock::held_by_this_thread())
+        return result(fail(EAGAIN, "a signal handler interrupted a call on a Fanfare socket"));
     try {
-        Socket* socket = find_socket(fd);
-        return result(socket == nullptr ? EBADF : call(*socket));
+        int error = 0;
+        Socket* socket = find_socket(fd, error);
+        return result(socket == nullptr ? error : call(*socket));
     } catch (const std::bad_alloc&) {
         return result(fail(ENOMEM, ""));
     }
 }
 
-int read_address(const sockaddr* address, socklen_t length, sockaddr_in& out) {
-    if (address == nullptr) return fail(EFAULT, "the address is a null pointer");
-    if (length < sizeof(sa_family_t)) return fail(EINVAL, "the address is too short");
-    sa_family_t family = AF_UNSPEC;
-    std::memcpy(&family, &address->sa_family, sizeof family);
-    if (family != AF_INET) return fail(EAFNOSUPPORT, "only AF_INET addresses");
-    if (length < sizeof out) return fail(EINVAL, "the address is shorter than sockaddr_in");
-    std::memcpy(&out, address, sizeof out);
-    return 0;
-}
-
-// As the kernel does it: as much as fits, and the true length.
-int write_address(const sockaddr_in& address, sockaddr* out, socklen_t* length) {
-    if (out == nullptr) return 0;
-    if (length == nullptr) return fail(EFAULT, "the address's length is a null pointer");
-    std::memcpy(out, &address, std::min<std::size_t>(*length, sizeof address));
-    *length = sizeof address;
-    return 0;
+// The same with every message: nothing but what no memory is, and a length that is none.
+void note_sender(int fd, sockaddr* out, socklen_t* length) {
+    sockaddr_in peer{};
+    int lost = 0;
+    Socket* socket = find_socket(fd, lost);
+    if (!may_be_memory(length, sizeof *length) || socket == nullptr ||
+        socket->name(true, peer) != 0)
+        return;
+    const std::size_t n = std::min<std::size_t>(*length, sizeof peer);
+    if (!may_be_memory(out, n)) return;
+    std::memcpy(out, &peer, n);
+    *length = sizeof peer;
 }
 
 bool same_place(const sockaddr_in& a, const sockaddr_in& b) {
     return a.sin_addr.s_addr == b.sin_addr.s_addr && a.sin_port == b.sin_port;
 }
-
-// The parts of an iovec array as ours; a short array, as nearly all are, without allocation.
-template <typename Part>
-class Parts {
-  public:
-    int read(const iovec* parts, std::size_t count) {
-        if (count > 1024) return fail(EMSGSIZE, "at most 1024 parts");
-        if (count != 0 && parts == nullptr) return fail(EFAULT, "the parts are a null pointer");
-        if (count > std::size(few_)) many_.resize(count);
-        Part* to = count > std::size(few_) ? many_.data() : few_;
-        for (std::size_t i = 0; i < count; ++i) {
-            if (parts[i].iov_base == nullptr && parts[i].iov_len != 0)
-                return fail(EFAULT, "a part is a null pointer");
-            to[i] = {static_cast<decltype(Part::data)>(parts[i].iov_base), parts[i].iov_len};
-        }
-        parts_ = {to, count};
-        return 0;
-    }
-    std::span<const Part> get() const { return parts_; }
-
-  private:
-    Part few_[8];
-    std::vector<Part> many_;
-    std::span<const Part> parts_;
-};
 
 // `address`: nullptr, or the group (wsrm.md section 5).
 int send_parts(int fd, const iovec* parts, std::size_t count, int flags, const sockaddr* address,
@@ -143,6 +126,37 @@ constexpr std::size_t kViewsAtOnce = 64;
 
 }  // namespace
 
+namespace fanfare::client {
+
+ssize_t read_vector(int fd, const iovec* parts, std::size_t count) {
+    Received received;
+    const int failed = on_socket(fd, [&](Socket& socket) {
+        Parts<RoomPart> room;
+        if (const int error = room.read(parts, count); error != 0) return error;
+        if (total_bytes(room.get()) == 0) return 0;
+        return socket.receive(room.get(), 0, false, received);
+    });
+    return failed != 0 ? -1 : static_cast<ssize_t>(received.bytes);
+}
+
+std::int64_t readable_octets(int fd) {
+    std::uint64_t octets = 0;
+    const int failed = on_socket(fd, [&](Socket& socket) { return socket.available(octets); });
+    return failed != 0 ? -1 : static_cast<std::int64_t>(octets);
+}
+
+void release_descriptor(int fd, bool say_so) {
+    (void)on_socket(fd, [&](Socket& socket) {
+        if (forget_if_shared(fd)) return 0;
+        if (say_so) return socket.close(-1, [fd] { return forget_socket(fd); });
+        socket.leave([fd] { return forget_socket(fd); });
+        return 0;
+    });
+    set_kind(fd, DescriptorKind::foreign);  // also one whose daemon is not there
+}
+
+}  // namespace fanfare::client
+
 extern "C" {
 
 int fanfare_set_control(const char* path) {
@@ -193,14 +207,31 @@ int fanfare_connect(int fd, const sockaddr* address, socklen_t length) {
 }
 
 int fanfare_setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
-    return on_socket(fd,
-                     [&](Socket& socket) { return socket.set_option(level, name, value, length); });
+    return on_socket(fd, [&](Socket& socket) {
+        if (static_cast<int>(length) < 0) return fail(EINVAL, "the length is negative");
+        char copy[fanfare::ipc::kOptionValueMax];
+        const std::size_t n = std::min<std::size_t>(length, sizeof copy);
+        if (value != nullptr && !fanfare::client::copy_in(copy, value, n))
+            return bad_memory("the option's value is no memory of this program");
+        return socket.set_option(level, name, value != nullptr ? copy : nullptr,
+                                 static_cast<socklen_t>(n));
+    });
 }
 
 int fanfare_getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
     return on_socket(fd, [&](Socket& socket) {
-        if (length == nullptr) return fail(EFAULT, "the length is a null pointer");
-        return socket.get_option(level, name, value, *length);
+        socklen_t room = 0;
+        if (!fanfare::client::copy_in(&room, length, sizeof room))
+            return bad_memory("the length is no memory of this program");
+        if (static_cast<int>(room) < 0) return fail(EINVAL, "the length is negative");
+        if (value == nullptr) return bad_memory("the option's value is a null pointer");
+        char copy[fanfare::ipc::kOptionValueMax];
+        room = std::min<socklen_t>(room, sizeof copy);
+        if (const int error = socket.get_option(level, name, copy, room); error != 0) return error;
+        if (!fanfare::client::copy_out(value, copy, room) ||
+            !fanfare::client::copy_out(length, &room, sizeof room))
+            return bad_memory("the option's value is no memory of this program");
+        return 0;
     });
 }
 
@@ -213,8 +244,10 @@ int fanfare_accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
     const int failed = on_socket(fd, [&](Socket& listener) {
         if ((flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != 0)
             return fail(EINVAL, "flags are SOCK_NONBLOCK and SOCK_CLOEXEC");
-        if (address != nullptr && length == nullptr)
-            return fail(EFAULT, "the address's length is a null pointer");
+        // Before a session is taken: one that can't be handed over would be lost.
+        if (address != nullptr && (!may_be_memory(length, sizeof *length) ||
+                                   !may_be_memory(address, sizeof(sockaddr_in))))
+            return bad_memory("the address is no memory of this program");
         std::shared_ptr<Socket> socket;
         if (const int error = listener.accept(flags, socket); error != 0) return error;
         sockaddr_in peer{};
@@ -262,7 +295,8 @@ ssize_t fanfare_sendto(int fd, const void* data, size_t bytes, int flags, const 
 }
 
 ssize_t fanfare_sendmsg(int fd, const msghdr* message, int flags) {
-    if (message == nullptr) return result(fail(EFAULT, "the message is a null pointer"));
+    if (!may_be_memory(message, sizeof *message))
+        return result(bad_memory("the message is no memory of this program"));
     std::size_t sent = 0;
     const int failed =
         send_parts(fd, message->msg_iov, message->msg_iovlen, flags,
@@ -276,34 +310,29 @@ ssize_t fanfare_recv(int fd, void* data, size_t bytes, int flags) {
 
 ssize_t fanfare_recvfrom(int fd, void* data, size_t bytes, int flags, sockaddr* address,
                          socklen_t* length) {
-    if (address != nullptr && length == nullptr)
-        return result(fail(EFAULT, "the address's length is a null pointer"));
+    if (address != nullptr && !may_be_memory(length, sizeof *length))
+        return result(bad_memory("the address's length is no memory of this program"));
     const iovec part{data, bytes};
     Received received;
     const int failed = receive_parts(fd, &part, 1, flags, false, received);
     if (address != nullptr && (failed == 0 || errno == EMSGSIZE)) {
         const int error = errno;
-        sockaddr_in peer{};
-        if (Socket* socket = find_socket(fd); socket != nullptr && socket->name(true, peer) == 0)
-            (void)write_address(peer, address, length);
+        note_sender(fd, address, length);
         errno = error;
     }
     return failed != 0 ? -1 : static_cast<ssize_t>(received.bytes);
 }
 
 ssize_t fanfare_recvmsg(int fd, msghdr* message, int flags) {
-    if (message == nullptr) return result(fail(EFAULT, "the message is a null pointer"));
+    if (!may_be_memory(message, sizeof *message))
+        return result(bad_memory("the message is no memory of this program"));
     Received received;
     if (receive_parts(fd, message->msg_iov, message->msg_iovlen, flags, true, received) != 0)
         return -1;
     message->msg_flags = received.message_end ? MSG_EOR : 0;
     message->msg_controllen = 0;
-    if (message->msg_name != nullptr) {
-        sockaddr_in peer{};
-        if (Socket* socket = find_socket(fd); socket != nullptr && socket->name(true, peer) == 0)
-            (void)write_address(peer, static_cast<sockaddr*>(message->msg_name),
-                                &message->msg_namelen);
-    }
+    if (message->msg_name != nullptr)
+        note_sender(fd, static_cast<sockaddr*>(message->msg_name), &message->msg_namelen);
     return static_cast<ssize_t>(received.bytes);
 }
 
@@ -315,7 +344,11 @@ int fanfare_close(int fd) {
     // The table holds the socket until close() is through; its number is out of it before the
     // kernel gives it away.
     return on_socket(fd, [&](Socket& socket) {
-        return socket.close([fd] { return fanfare::client::forget_socket(fd); });
+        if (fanfare::client::forget_if_shared(fd)) {
+            ::close(fd);
+            return 0;
+        }
+        return socket.close(fd, [fd] { return fanfare::client::forget_socket(fd); });
     });
 }
 
@@ -381,7 +414,7 @@ int64_t fanfare_unsent(int fd) {
 }
 
 const char* fanfare_last_error_text(void) {
-    return fanfare::client::last_error_text().c_str();
+    return fanfare::client::last_error_text();
 }
 int fanfare_winsock_error(void) {
     return fanfare::client::last_winsock_error();

@@ -11,6 +11,9 @@
 #include <map>
 #include <mutex>
 
+#include "client/socket/signals_held.hpp"
+#include "ipc/descriptor.hpp"
+
 namespace fanfare::client {
 
 namespace {
@@ -93,7 +96,7 @@ bool Connection::open(Reply& reply) {
     }
     (void)::setsockopt(descriptor.get(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout,
                        sizeof kAnswerTimeout);
-    descriptor_ = std::move(descriptor);
+    descriptor_ = HiddenDescriptor(std::move(descriptor));
     owner_ = ::getpid();
     ipc::HelloRequest hello;
     hello.header.type = ipc::RequestType::hello;
@@ -162,7 +165,7 @@ bool Connection::exchange(std::span<const std::byte> request, Reply& reply) {
 }
 
 void Connection::call(std::span<const std::byte> request, Reply& reply, std::uint64_t& daemon) {
-    const std::scoped_lock lock(control_mutex());
+    const QuietLock lock(control_mutex());
     reply.error = 0;
     reply.bytes = reply.descriptor_count = 0;
     for (int attempt = 0; attempt < 2; ++attempt) {
@@ -192,10 +195,14 @@ void Connection::call(std::span<const std::byte> request, Reply& reply, std::uin
 
 std::shared_ptr<Connection> connection_to(const std::string& path) {
     static auto& connections = *new std::map<std::string, std::shared_ptr<Connection>>;
-    const std::scoped_lock lock(control_mutex());
+    const QuietLock lock(control_mutex());
     auto& connection = connections[path];
     if (!connection) connection = std::make_shared<Connection>(path);
     return connection;
+}
+
+void register_connections_for_fork() {
+    (void)control_mutex();
 }
 
 }  // namespace fanfare::client

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "client/core/request.hpp"
-#include "ipc/descriptor.hpp"
+#include "client/socket/hidden_descriptor.hpp"
 
 namespace fanfare::client {
 
@@ -36,7 +36,7 @@ class Connection {
     bool exchange(std::span<const std::byte> request, Reply& reply);
 
     const std::string path_;
-    ipc::Descriptor descriptor_;
+    HiddenDescriptor descriptor_;
     pid_t owner_ = 0;
     std::uint64_t correlation_ = 0;
     std::uint64_t daemon_ = 0;  // counts the daemons that this connection had
@@ -45,5 +45,9 @@ class Connection {
 
 // The connection of this process to the daemon at `path`; always the same one for the same path.
 std::shared_ptr<Connection> connection_to(const std::string& path);
+
+// From here on fork() waits until no request is under way. Done by itself at the first connection;
+// called by whoever has a lock of its own that must come first.
+void register_connections_for_fork();
 
 }  // namespace fanfare::client

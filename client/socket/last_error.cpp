@@ -1,12 +1,16 @@
 #include "client/socket/last_error.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 namespace fanfare::client {
 
 namespace {
-thread_local std::string text_of_last;
+// No allocation and nothing to destroy: also a call in a signal handler may fail.
+constexpr std::size_t kTextMax = 400;
+thread_local char text_of_last[kTextMax] = "";
 thread_local int winsock_of_last = 0;
 }  // namespace
 
@@ -75,12 +79,18 @@ int winsock_number(int error) {
 }
 
 int fail(int error, std::string_view text, EndKind kind) {
-    text_of_last = text.empty() ? std::strerror(error) : std::string(text);
+    if (text.empty()) {
+        const char* const plain = ::strerrordesc_np(error);
+        text = plain != nullptr ? plain : "unknown error";
+    }
+    const std::size_t n = std::min(text.size(), kTextMax - 1);
+    std::memcpy(text_of_last, text.data(), n);
+    text_of_last[n] = 0;
     winsock_of_last = kind == EndKind::peer_finished ? 10101 : winsock_number(error);
     return error;
 }
 
-const std::string& last_error_text() {
+const char* last_error_text() {
     return text_of_last;
 }
 int last_winsock_error() {

@@ -9,6 +9,7 @@
 #include "client/socket/asking.hpp"
 #include "client/socket/connection.hpp"
 #include "client/socket/last_error.hpp"
+#include "client/socket/signals_held.hpp"
 #include "ipc/descriptor.hpp"
 #include "ipc/memory.hpp"
 
@@ -46,13 +47,13 @@ int ask_daemon(ipc::RequestType type, Request& request, ReplyType& out, Reply& r
 }  // namespace
 
 void set_control_path(std::string path) {
-    const std::scoped_lock lock(choice().mutex);
+    const QuietLock lock(choice().mutex);
     choice().path = std::move(path);
 }
 
 std::string control_path() {
     {
-        const std::scoped_lock lock(choice().mutex);
+        const QuietLock lock(choice().mutex);
         if (!choice().path.empty()) return choice().path;
     }
     const char* named = std::getenv("FANFARE_CONTROL");
@@ -60,13 +61,13 @@ std::string control_path() {
 }
 
 void set_request_function(RequestFunction function) {
-    const std::scoped_lock lock(choice().mutex);
+    const QuietLock lock(choice().mutex);
     choice().function = std::move(function);
 }
 
 RequestFunction request_function() {
     {
-        const std::scoped_lock lock(choice().mutex);
+        const QuietLock lock(choice().mutex);
         if (choice().function) return choice().function;
     }
     // Sockets may be asked from several threads; which daemon it is is settled by the first

@@ -19,12 +19,18 @@
 #include "client/core/message_reader.hpp"
 #include "client/core/message_writer.hpp"
 #include "client/core/request.hpp"
+#include "client/socket/hidden_descriptor.hpp"
 #include "client/socket/waiting.hpp"
 #include "ipc/descriptor.hpp"
 #include "ipc/memory.hpp"
 #include "ipc/messages.hpp"
 
 namespace fanfare::client {
+
+// Whether poll() on every descriptor shall be true after every call, not only once a call has found
+// nothing: a program that waits with poll and then makes a blocking call needs that, and pays one
+// more system call whenever it reads a window empty. Set once, before the first socket.
+inline constinit std::atomic<bool> readiness_always_true{false};
 
 struct Received {
     std::size_t bytes = 0;
@@ -36,8 +42,13 @@ class Socket {
     // `type` is SOCK_RDM or SOCK_STREAM, `flags` SOCK_NONBLOCK and SOCK_CLOEXEC. The descriptor
     // belongs to the program (descriptor()); it ends with close(), not with this object.
     static int create(RequestFunction request, int type, int flags, std::shared_ptr<Socket>& out);
+    // The socket `id` as another program made it, of which this process holds `descriptor` since
+    // exec. ECONNRESET: the daemon that knew it is not there any more.
+    static int attach(RequestFunction request, std::uint64_t id, int descriptor,
+                      std::shared_ptr<Socket>& out);
 
-    int descriptor() const { return descriptor_; }
+    int descriptor() const { return descriptor_.load(std::memory_order_relaxed); }
+    std::uint64_t id() const { return id_; }
     int type() const { return type_ == ipc::SocketType::stream ? SOCK_STREAM : SOCK_RDM; }
 
     int bind(const sockaddr_in& address);
@@ -48,9 +59,22 @@ class Socket {
     int accept(int flags, std::shared_ptr<Socket>& out);
     int name(bool peer, sockaddr_in& address);
     int shutdown(int how);
-    // `forget` is called just before the descriptor goes, and returns whatever keeps this object
-    // alive until then.
-    int close(const std::function<std::shared_ptr<Socket>()>& forget);
+    // Closes `descriptor`, the program's last one of this socket, or leaves that to the caller if
+    // it is -1. `forget` is called just before, and returns whatever keeps this object alive until
+    // then.
+    int close(int descriptor, const std::function<std::shared_ptr<Socket>()>& forget);
+
+    // Ends this process's hold of the socket without a word to the daemon, for a descriptor that
+    // the caller closes. `forget` as in close().
+    void leave(const std::function<std::shared_ptr<Socket>()>& forget);
+    // Whether this process made or attached the socket, and did not come by it in a fork.
+    bool is_first_holder() const;
+
+    // The program has a second descriptor: from here on this object uses one of its own, as the
+    // program may close either. EMFILE.
+    int hold_own_descriptor();
+    // In the child of a fork, before anything else: locks that other threads held there are free.
+    void alone_after_fork();
 
     // `sent` counts octets taken, also when an error (a timeout, a signal) cuts a message that is
     // larger than the window: then the result is 0.
@@ -66,13 +90,15 @@ class Socket {
     bool intact(const ReceivedView& view) const;
     int consume(std::span<const ReceivedView> views);
     int unsent(std::uint64_t& octets) const;
+    // What the next receive could take: of SOCK_RDM the rest of the message at hand as far as it is
+    // here. 0 where nothing is, or the socket does not receive.
+    int available(std::uint64_t& octets);
 
   private:
     using Role = ipc::SocketRole;
     using Descriptors = std::array<ipc::Descriptor, ipc::kMaxDescriptors>;
 
-    Socket(RequestFunction request, ipc::SocketType type)
-        : request_(std::move(request)), type_(type) {}
+    Socket(RequestFunction request, ipc::SocketType type);
 
     // asking.hpp
     template <typename Reply, typename Request>
@@ -84,6 +110,16 @@ class Socket {
     int request_accept(int flags, std::shared_ptr<Socket>& out);
     void linger_until_sent(Nanos deadline, bool& all_sent) const;
 
+    // socket_sharing.cpp
+    int take_holding(ipc::AttachReply& reply, Descriptors& descriptors);
+    int adopt_session_made_elsewhere();
+
+    // readiness.cpp
+    void settle_readable();
+    void settle_writable();
+    void settle_acceptable();
+    void ask_wake();
+
     // socket_options.cpp
     int set_boundary(const void* value, socklen_t length);
     int set_socket_option(int name, const void* value, socklen_t length, bool& taken);
@@ -91,8 +127,8 @@ class Socket {
     int pending_error() const;
 
     // socket_data.cpp
-    int ready_to_send(int flags) const;
-    int ready_to_receive(int flags) const;
+    int ready_to_send(int flags);
+    int ready_to_receive(int flags);
     int reset_error(ResetCause cause) const;
     int daemon_gone() const;
     void ring() const;
@@ -102,8 +138,12 @@ class Socket {
 
     const RequestFunction request_;
     const ipc::SocketType type_;
-    int descriptor_ = -1;
+    // The program's, or own_ once it has several. Relaxed: changes before the program can close the
+    // former.
+    std::atomic<int> descriptor_{-1};
+    HiddenDescriptor own_;
     std::uint64_t id_ = 0;
+    const pid_t first_holder_;
     ipc::Mapping page_memory_;
     ipc::SocketPage* page_ = nullptr;
 
@@ -112,16 +152,13 @@ class Socket {
     std::atomic<Role> role_{Role::none};
     ipc::Mapping region_memory_, worker_memory_;
     const ipc::WorkerPage* worker_page_ = nullptr;
-    ipc::Descriptor doorbell_;
+    HiddenDescriptor doorbell_;
     std::optional<MessageWriter> writer_;
     std::optional<MessageReader> reader_;
     sockaddr_in session_peer_{}, session_name_{};
 
     // Set by one thread, looked at by others between their waits: no order needed.
-    std::atomic<bool> shut_read_{false}, shut_write_{false}, closed_{false};
-    std::atomic<Nanos> receive_timeout_{0}, send_timeout_{0};
-    std::atomic<int> linger_seconds_{-1};  // -1: off
-    std::atomic<std::uint32_t> receive_buffer_{0}, send_buffer_{0};
+    std::atomic<bool> closed_{false};
     std::atomic<std::uint32_t> looks_{
         0};  // calls that found nothing, for the rare look at the endpoint
 };

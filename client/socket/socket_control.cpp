@@ -10,8 +10,10 @@
 #include <utility>
 
 #include "client/socket/asking.hpp"
+#include "client/socket/descriptor_map.hpp"
 #include "client/socket/last_error.hpp"
 #include "client/socket/page_lock.hpp"
+#include "client/socket/signals_held.hpp"
 #include "client/socket/socket.hpp"
 
 namespace fanfare::client {
@@ -45,6 +47,8 @@ int Socket::adopt(Descriptors& descriptors, int flags) {
     if (page_ == nullptr) return wrong_memory();
     page_memory_ = std::move(*memory);
     const int fd = descriptors[0].get();
+    if (static_cast<std::size_t>(fd) >= kDescriptorsMax)
+        return fail(EMFILE, "the descriptor's number is beyond what the library keeps account of");
     if ((flags & SOCK_NONBLOCK) != 0) (void)::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
     if ((flags & SOCK_CLOEXEC) == 0) (void)::fcntl(fd, F_SETFD, 0);
     descriptor_ = descriptors[0].release();
@@ -68,7 +72,7 @@ int Socket::create(RequestFunction request, int type, int flags, std::shared_ptr
 }
 
 int Socket::bind(const sockaddr_in& address) {
-    const std::scoped_lock lock(control_);
+    const QuietLock lock(control_);
     ipc::AddressRequest request{};
     request.address = address_of(address);
     request.port = ntohs(address.sin_port);
@@ -78,7 +82,7 @@ int Socket::bind(const sockaddr_in& address) {
 }
 
 int Socket::connect(const sockaddr_in& address) {
-    const std::scoped_lock lock(control_);
+    const QuietLock lock(control_);
     ipc::AddressRequest request{};
     request.address = address_of(address);
     request.port = ntohs(address.sin_port);
@@ -96,15 +100,15 @@ int Socket::connect(const sockaddr_in& address) {
     if (!view || worker_page_ == nullptr || !descriptors[2]) return wrong_memory();
     region_memory_ = std::move(*region);
     worker_memory_ = std::move(*worker);
-    doorbell_ = std::move(descriptors[2]);
+    doorbell_ = HiddenDescriptor(std::move(descriptors[2]));
     writer_.emplace(*view, *page_);
-    session_peer_ = address;
+    session_peer_ = sockaddr_of(request.address, request.port);
     role_.store(Role::sender, std::memory_order_release);
     return 0;
 }
 
 int Socket::listen(int backlog) {
-    const std::scoped_lock lock(control_);
+    const QuietLock lock(control_);
     ipc::ListenRequest request{};
     request.backlog = static_cast<std::uint32_t>(backlog < 0 ? 0 : backlog);
     if (const int error = ask(ipc::RequestType::listen, request); error != 0) return error;
@@ -123,7 +127,7 @@ int Socket::request_accept(int flags, std::shared_ptr<Socket>& out) {
     if (const int error = socket->adopt(descriptors, flags); error != 0) return error;
     ipc::MemoryFailure failure;
     const auto give_up = [&](int error) {
-        ::close(std::exchange(socket->descriptor_, -1));
+        ::close(socket->descriptor_.exchange(-1));
         return error;
     };
     auto region = ipc::Mapping::read_only(descriptors[2].get(), ipc::kPageSize, failure);
@@ -134,12 +138,17 @@ int Socket::request_accept(int flags, std::shared_ptr<Socket>& out) {
     const auto mode = reply.type == ipc::SocketType::stream ? ReadMode::stream : ReadMode::message;
     socket->reader_.emplace(*view, *socket->page_, mode);
     socket->reader_->place(reply.start_ordinal);
-    socket->page_->receive_sleeping.store(1, std::memory_order_relaxed);
+    // An octet is there already; where readiness is kept true, a flag that stands means that none
+    // is.
+    if (!readiness_always_true) socket->page_->receive_sleeping.store(1, std::memory_order_relaxed);
     socket->session_peer_ = sockaddr_of(reply.source, reply.source_port);
     socket->session_name_ = sockaddr_of(reply.group, reply.destination_port);
-    socket->receive_timeout_ = receive_timeout_.load();
-    socket->send_timeout_ = send_timeout_.load();
-    socket->linger_seconds_ = linger_seconds_.load();
+    const auto inherit = [](auto& to, const auto& from) { to = from.load(); };
+    inherit(socket->page_->receive_timeout_ns, page_->receive_timeout_ns);
+    inherit(socket->page_->send_timeout_ns, page_->send_timeout_ns);
+    inherit(socket->page_->linger, page_->linger);
+    inherit(socket->page_->receive_buffer, page_->receive_buffer);
+    inherit(socket->page_->send_buffer, page_->send_buffer);
     socket->role_.store(Role::receiver, std::memory_order_release);
     out = std::move(socket);
     return 0;
@@ -148,17 +157,20 @@ int Socket::request_accept(int flags, std::shared_ptr<Socket>& out) {
 // Asking the control side is the look; its answer is made after it stored what it did, so that the
 // sleep rule holds.
 int Socket::accept(int flags, std::shared_ptr<Socket>& out) {
-    if (role_.load(std::memory_order_acquire) != Role::listener)
+    if (role_.load(std::memory_order_acquire) != Role::listener &&
+        (adopt_session_made_elsewhere(), role_ != Role::listener))
         return fail(EINVAL, "the socket does not listen");
     const Endpoint endpoint(descriptor_);
-    const Nanos deadline = deadline_after(receive_timeout_);
+    const Nanos deadline = deadline_after(page_->receive_timeout_ns);
     bool hung_up = false;
     for (;;) {
         int error = request_accept(flags, out);
+        if (error == 0 && readiness_always_true) settle_acceptable();
         if (error != EAGAIN) return error;
         hung_up = endpoint.drain() || hung_up;
         ipc::prepare_sleep(ipc::AtomicMemory{}, page_->receive_sleeping, [] { return false; });
         error = request_accept(flags, out);
+        if (error == 0 && readiness_always_true) settle_acceptable();
         if (error != EAGAIN) return error;
         if (hung_up) return daemon_gone();
         if (closed_) return fail(EBADF, "the socket was closed meanwhile");
@@ -176,7 +188,7 @@ int Socket::accept(int flags, std::shared_ptr<Socket>& out) {
 
 int Socket::name(bool peer, sockaddr_in& address) {
     const Role role = role_.load(std::memory_order_acquire);
-    if (role == Role::receiver) {
+    if (role == Role::receiver || (role == Role::sender && peer)) {
         address = peer ? session_peer_ : session_name_;
         return 0;
     }
@@ -184,7 +196,7 @@ int Socket::name(bool peer, sockaddr_in& address) {
     request.peer = peer ? 1 : 0;
     ipc::NameReply reply;
     Descriptors none;
-    const std::scoped_lock lock(control_);
+    const QuietLock lock(control_);
     if (const int error = ask(ipc::RequestType::name, request, reply, none); error != 0)
         return error;
     address = sockaddr_of(reply.address, reply.port);
@@ -194,17 +206,21 @@ int Socket::name(bool peer, sockaddr_in& address) {
 int Socket::shutdown(int how) {
     if (how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
         return fail(EINVAL, "how is SHUT_RD, SHUT_WR or SHUT_RDWR");
-    const std::scoped_lock lock(control_);
+    const QuietLock lock(control_);
     const Role role = role_.load(std::memory_order_acquire);
     if (role == Role::sender && how != SHUT_RD) {
-        shut_write_ = true;
+        page_->shut_write = 1;
         const PageLock held(page_->lock);
         writer_->publish_incomplete();
     }
     ipc::ShutdownRequest request{};
     request.how = static_cast<std::uint32_t>(how);
     if (const int error = ask(ipc::RequestType::shutdown, request); error != 0) return error;
-    if (role == Role::receiver && how != SHUT_WR) shut_read_ = true;
+    if (role == Role::receiver && how != SHUT_WR) {
+        page_->shut_read = 1;
+        // Readable from here on, as a call would not wait; the daemon's end can't send any more.
+        ::shutdown(descriptor_, SHUT_RD);
+    }
     return 0;
 }
 
@@ -218,31 +234,31 @@ void Socket::linger_until_sent(Nanos deadline, bool& all_sent) const {
     }
 }
 
-int Socket::close(const std::function<std::shared_ptr<Socket>()>& forget) {
+int Socket::close(int descriptor, const std::function<std::shared_ptr<Socket>()>& forget) {
     std::shared_ptr<Socket> self;  // goes after the lock
-    const std::scoped_lock lock(control_);
+    const bool sends = role_.load(std::memory_order_acquire) == Role::sender;
+    const std::uint32_t linger = page_->linger;  // 1 + seconds
+    if (sends && linger > 1 && !closed_) {
+        const bool wait = !Endpoint(descriptor_).non_blocking();
+        bool all_sent = false;
+        linger_until_sent(wait ? monotonic_now() + (linger - 1) * kSecond : 0, all_sent);
+        if (!all_sent && !wait)
+            return fail(EAGAIN, "octets are still to be sent; call close again (SO_LINGER)");
+    }
+    const QuietLock lock(control_);
     if (closed_) return fail(EBADF, "the socket was closed meanwhile");
-    const int linger = linger_seconds_;
-    if (role_.load(std::memory_order_acquire) == Role::sender) {
-        if (linger > 0) {
-            const bool wait = !Endpoint(descriptor_).non_blocking();
-            bool all_sent = false;
-            linger_until_sent(wait ? monotonic_now() + linger * kSecond : 0, all_sent);
-            if (!all_sent && !wait)
-                return fail(EAGAIN, "octets are still to be sent; call close again (SO_LINGER)");
-        }
-        if (!shut_write_) {
-            const PageLock held(page_->lock);
-            writer_->publish_incomplete();
-        }
+    if (sends && page_->shut_write == 0) {
+        const PageLock held(page_->lock);
+        writer_->publish_incomplete();
     }
     closed_ = true;
     ipc::CloseRequest request{};
-    request.linger_on = linger >= 0 ? 1 : 0;
-    request.linger_seconds = static_cast<std::uint32_t>(linger < 0 ? 0 : linger);
+    request.linger_on = linger != 0 ? 1 : 0;
+    request.linger_seconds = linger == 0 ? 0 : linger - 1;
     (void)ask(ipc::RequestType::close, request);  // a daemon that has gone has closed it
     self = forget();
-    ::close(descriptor_);
+    if (descriptor >= 0) ::close(descriptor);
+    own_.reset();
     return 0;
 }
 

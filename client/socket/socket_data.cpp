@@ -85,9 +85,11 @@ void Socket::ring() const {
     (void)!::write(doorbell_.get(), &one, sizeof one);
 }
 
-int Socket::ready_to_send(int flags) const {
+int Socket::ready_to_send(int flags) {
     if ((flags & MSG_OOB) != 0) return fail(EOPNOTSUPP, "there is no out-of-band data");
-    switch (role_.load(std::memory_order_acquire)) {
+    Role role = role_.load(std::memory_order_acquire);
+    if (role < Role::sender && adopt_session_made_elsewhere() == 0) role = role_;
+    switch (role) {
         case Role::sender:
             break;
         case Role::receiver:
@@ -95,14 +97,16 @@ int Socket::ready_to_send(int flags) const {
         default:
             return fail(ENOTCONN, "connect to a group before sending");
     }
-    return shut_write_ ? fail(EPIPE, "the socket was shut down for sending") : 0;
+    return page_->shut_write != 0 ? fail(EPIPE, "the socket was shut down for sending") : 0;
 }
 
-int Socket::ready_to_receive(int flags) const {
+int Socket::ready_to_receive(int flags) {
     if ((flags & MSG_OOB) != 0) return fail(EOPNOTSUPP, "there is no out-of-band data");
     if ((flags & MSG_WAITALL) != 0 && type_ == ipc::SocketType::message)
         return fail(EOPNOTSUPP, "MSG_WAITALL is for streams");
-    switch (role_.load(std::memory_order_acquire)) {
+    Role role = role_.load(std::memory_order_acquire);
+    if (role < Role::sender && adopt_session_made_elsewhere() == 0) role = role_;
+    switch (role) {
         case Role::receiver:
             break;
         case Role::sender:
@@ -110,13 +114,13 @@ int Socket::ready_to_receive(int flags) const {
         default:
             return fail(ENOTCONN, "accept a session and read from the socket it gives");
     }
-    return shut_read_ ? fail(ESHUTDOWN, "the socket was shut down for receiving") : 0;
+    return page_->shut_read != 0 ? fail(ESHUTDOWN, "the socket was shut down for receiving") : 0;
 }
 
 // Waits until limit or state moved. 0: look again. Not waiting: EAGAIN, with the descriptor left
 // such that POLLOUT shows when there is room.
 int Socket::wait_for_room(const MessageWriter::Seen& seen, bool wait, Nanos deadline) {
-    const auto look = [&] { return writer_->changed(seen) || closed_ || shut_write_; };
+    const auto look = [&] { return writer_->changed(seen) || closed_ || page_->shut_write != 0; };
     if (wait && wait_awake(look)) return 0;
     const Endpoint endpoint(descriptor_);
     bool hung_up = endpoint.fill();
@@ -141,14 +145,15 @@ int Socket::wait_for_room(const MessageWriter::Seen& seen, bool wait, Nanos dead
 // The same for data. `rounds` counts the looks of a call that does not wait: each may find that
 // lead moved while the message is still not whole, which must not go on for ever.
 int Socket::wait_for_data(const MessageReader::Seen& seen, bool wait, Nanos deadline, int& rounds) {
-    const auto look = [&] { return reader_->changed(seen) || closed_ || shut_read_; };
+    const auto look = [&] { return reader_->changed(seen) || closed_ || page_->shut_read != 0; };
     if (wait && wait_awake(look)) return 0;
     const Endpoint endpoint(descriptor_);
     bool hung_up = false;
     // A flag that stands means that no octet came since it was set; the endpoint is asked all the
     // same now and then, as only it knows that the daemon died.
     const bool armed = page_->receive_sleeping.load(std::memory_order_relaxed) != 0;
-    if (!armed || looks_.fetch_add(1, std::memory_order_relaxed) % 256 == 0)
+    if (!armed || readiness_always_true ||
+        looks_.fetch_add(1, std::memory_order_relaxed) % 256 == 0)
         hung_up = endpoint.drain();
     if (!ipc::prepare_sleep(ipc::AtomicMemory{}, page_->receive_sleeping, look) &&
         (wait || ++rounds < 4))
@@ -189,8 +194,10 @@ int Socket::send(std::span<const DataPart> parts, int flags, std::size_t& sent) 
         if (result.status == WriteStatus::done) {
             ring();
             sent += result.bytes;
-            if (result.bytes == total_bytes(now)) return 0;
-            if (stream && !may_block(flags)) return 0;
+            if (result.bytes == total_bytes(now) || (stream && !may_block(flags))) {
+                if (readiness_always_true) settle_writable();
+                return 0;
+            }
             if (rest.empty()) rest.assign(parts.begin(), parts.end());
             advance(rest, result.bytes);
             now = rest;
@@ -211,11 +218,12 @@ int Socket::send(std::span<const DataPart> parts, int flags, std::size_t& sent) 
             write_flags = kWritePart;
             continue;
         }
-        if (deadline == 0) deadline = deadline_after(send_timeout_);
+        if (deadline == 0) deadline = deadline_after(page_->send_timeout_ns);
         const int error = wait_for_room(seen, blocking, deadline);
         if (error != 0) return sent != 0 ? 0 : error;
         if (closed_) return sent != 0 ? 0 : fail(EBADF, "the socket was closed meanwhile");
-        if (shut_write_) return sent != 0 ? 0 : fail(EPIPE, "the socket was shut down for sending");
+        if (page_->shut_write != 0)
+            return sent != 0 ? 0 : fail(EPIPE, "the socket was shut down for sending");
     }
 }
 
@@ -247,6 +255,7 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
                 received.bytes += result.bytes;
                 received.message_end = !stream && result.status == ReadStatus::data;
                 if (!collecting || result.bytes == total_bytes(now) || received.message_end) {
+                    if (readiness_always_true && (read_flags & kReadPeek) == 0) settle_readable();
                     if (stream || received.message_end || flags_out) return 0;
                     return fail(EMSGSIZE, "the message goes on; the next call gives more of it");
                 }
@@ -271,7 +280,7 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
             collecting = blocking && (read_flags & kReadPeek) == 0;
             continue;
         }
-        if (deadline == 0) deadline = deadline_after(receive_timeout_);
+        if (deadline == 0) deadline = deadline_after(page_->receive_timeout_ns);
         const int error = wait_for_data(seen, blocking, deadline, rounds);
         if (error != 0) {
             if (received.bytes == 0) return error;
@@ -282,7 +291,7 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
             deadline = 0;
         }
         if (closed_) return fail(EBADF, "the socket was closed meanwhile");
-        if (shut_read_) return fail(ESHUTDOWN, "the socket was shut down for receiving");
+        if (page_->shut_read != 0) return fail(ESHUTDOWN, "the socket was shut down for receiving");
     }
 }
 
@@ -311,10 +320,10 @@ int Socket::claim(std::size_t bytes, int flags, std::span<std::byte>& room) {
         }
         ring();
         const bool blocking = may_block(flags);
-        if (deadline == 0) deadline = deadline_after(send_timeout_);
+        if (deadline == 0) deadline = deadline_after(page_->send_timeout_ns);
         if (const int error = wait_for_room(seen, blocking, deadline); error != 0) return error;
         if (closed_) return fail(EBADF, "the socket was closed meanwhile");
-        if (shut_write_) return fail(EPIPE, "the socket was shut down for sending");
+        if (page_->shut_write != 0) return fail(EPIPE, "the socket was shut down for sending");
     }
 }
 
@@ -361,11 +370,11 @@ int Socket::peek(std::span<ReceivedView> views, int flags, std::size_t& count) {
                 break;
         }
         const bool blocking = may_block(flags);
-        if (deadline == 0) deadline = deadline_after(receive_timeout_);
+        if (deadline == 0) deadline = deadline_after(page_->receive_timeout_ns);
         if (const int error = wait_for_data(seen, blocking, deadline, rounds); error != 0)
             return error;
         if (closed_) return fail(EBADF, "the socket was closed meanwhile");
-        if (shut_read_) return fail(ESHUTDOWN, "the socket was shut down for receiving");
+        if (page_->shut_read != 0) return fail(ESHUTDOWN, "the socket was shut down for receiving");
     }
 }
 

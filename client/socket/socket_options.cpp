@@ -10,6 +10,7 @@
 #include "client/socket/asking.hpp"
 #include "client/socket/last_error.hpp"
 #include "client/socket/page_lock.hpp"
+#include "client/socket/signals_held.hpp"
 #include "client/socket/socket.hpp"
 
 namespace fanfare::client {
@@ -68,14 +69,17 @@ int Socket::set_socket_option(int name, const void* value, socklen_t length, boo
                                 : time.tv_sec > 1'000'000'000
                                     ? 0
                                     : time.tv_sec * kSecond + time.tv_usec * kMicrosecond;
-            (name == SO_RCVTIMEO ? receive_timeout_ : send_timeout_) = nanos;
+            (name == SO_RCVTIMEO ? page_->receive_timeout_ns : page_->send_timeout_ns) = nanos;
             return 0;
         }
         case SO_LINGER: {
             linger wish{};
             if (length < sizeof wish) return too_short();
             std::memcpy(&wish, value, sizeof wish);
-            linger_seconds_ = wish.l_onoff != 0 ? std::clamp(wish.l_linger, 0, 1'000'000) : -1;
+            page_->linger =
+                wish.l_onoff == 0
+                    ? 0
+                    : 1 + static_cast<std::uint32_t>(std::clamp(wish.l_linger, 0, 1'000'000));
             return 0;
         }
         case SO_RCVBUF:
@@ -85,7 +89,7 @@ int Socket::set_socket_option(int name, const void* value, socklen_t length, boo
             std::uint32_t octets = 0;
             if (length < sizeof octets) return too_short();
             std::memcpy(&octets, value, sizeof octets);
-            (name == SO_RCVBUF ? receive_buffer_ : send_buffer_) = octets;
+            (name == SO_RCVBUF ? page_->receive_buffer : page_->send_buffer) = octets;
             return 0;
         }
         default:
@@ -106,7 +110,7 @@ int Socket::pending_error() const {
 
 int Socket::get_socket_option(int name, void* value, socklen_t& length, bool& taken) {
     taken = true;
-    const auto seconds = linger_seconds_.load();
+    const auto seconds = static_cast<int>(page_->linger) - 1;
     switch (name) {
         case SO_TYPE:
             return give(int{type()}, value, length);
@@ -119,13 +123,13 @@ int Socket::get_socket_option(int name, void* value, socklen_t& length, bool& ta
         case SO_ACCEPTCONN:
             return give(int{role_.load() == Role::listener}, value, length);
         case SO_RCVTIMEO:
-            return give(timeval_of(receive_timeout_), value, length);
+            return give(timeval_of(page_->receive_timeout_ns), value, length);
         case SO_SNDTIMEO:
-            return give(timeval_of(send_timeout_), value, length);
+            return give(timeval_of(page_->send_timeout_ns), value, length);
         case SO_RCVBUF:
-            return give(receive_buffer_.load(), value, length);
+            return give(page_->receive_buffer.load(), value, length);
         case SO_SNDBUF:
-            return give(send_buffer_.load(), value, length);
+            return give(page_->send_buffer.load(), value, length);
         case SO_LINGER:
             return give(linger{seconds >= 0, std::max(0, seconds)}, value, length);
         default:
@@ -147,7 +151,7 @@ int Socket::set_option(int level, int name, const void* value, socklen_t length)
     request.name = name;
     request.length = std::min<std::uint32_t>(length, sizeof request.value);
     std::memcpy(request.value, value, request.length);
-    const std::scoped_lock lock(control_);
+    const QuietLock lock(control_);
     return ask(ipc::RequestType::set_option, request);
 }
 
@@ -166,7 +170,7 @@ int Socket::get_option(int level, int name, void* value, socklen_t& length) {
     request.length = std::min<std::uint32_t>(length, sizeof request.value);
     ipc::OptionReply reply;
     Descriptors none;
-    const std::scoped_lock lock(control_);
+    const QuietLock lock(control_);
     if (const int error = ask(ipc::RequestType::get_option, request, reply, none); error != 0)
         return error;
     if (reply.length > sizeof reply.value || reply.length > length)

@@ -1,4 +1,5 @@
-// Which descriptor of this process is which socket.
+// Which descriptor of this process is which socket. Several may be one: dup, or the same socket
+// inherited twice.
 #pragma once
 
 #include <memory>
@@ -10,12 +11,21 @@ namespace fanfare::client {
 // Enters a socket under its descriptor; whatever stood there had been closed behind the library's
 // back.
 void enter_socket(std::shared_ptr<Socket> socket);
-// The socket of a descriptor, or nullptr with last_error EBADF. The pointer is good until this
-// thread asks for another descriptor or forgets this one; other threads may close the socket
-// meanwhile.
-Socket* find_socket(int descriptor);
-// Takes a socket out and returns it; its object goes when the last thread that uses it has turned
-// to another.
+// Enters `duplicate`, which the program made of `descriptor` by dup and the like. False, with
+// nothing entered: `descriptor` is no socket's, or the number is too high.
+bool enter_duplicate(int descriptor, int duplicate);
+
+// The socket of a descriptor, or nullptr with `error` and last_error. A descriptor that the table
+// does not know is asked what it is: one that came over exec, or was duplicated where the library
+// did not see it, is attached. EBADF: no Fanfare socket. ECONNRESET: one whose daemon is not there
+// any more. The pointer is good until this thread asks for another descriptor or forgets this one;
+// other threads may close the socket meanwhile.
+Socket* find_socket(int descriptor, int& error);
+
+// Takes a descriptor out. The socket, if that was the last one of it in this process, else nullptr;
+// its object goes when the last thread that uses it has turned to another.
 std::shared_ptr<Socket> forget_socket(int descriptor);
+// Whether other descriptors of this process stand for the same socket; if so this one is out.
+bool forget_if_shared(int descriptor);
 
 }  // namespace fanfare::client

@@ -22,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include "ipc/endpoint_name.hpp"
 #include "ipc/memory.hpp"
 #include "ipc/messages.hpp"
 #include "ipc/wakeup.hpp"
@@ -45,10 +46,11 @@ class FakeDaemon {
         ipc::SocketPage* page = nullptr;
         ipc::Descriptor endpoint;
         std::deque<Session*> pending;
+        Session* session = nullptr;  // of a receiver
         std::optional<ipc::Region> send_region;
         std::unique_ptr<FakeSendWindow> sending;
         std::map<std::pair<int, int>, std::vector<std::uint8_t>> options;
-        bool finished = false, close_said = false;
+        bool listens = false, finished = false, close_said = false;
         std::uint32_t linger_on = 0, linger_seconds = 0;
     };
 
@@ -139,7 +141,7 @@ class FakeDaemon {
     ipc::Descriptor doorbell;
     std::uint64_t send_log_bytes = 64 * 1024;
     bool answer_late_first = false;  // a reply to nobody goes before the next one
-    std::atomic<int> requests{0};
+    std::atomic<int> requests{0}, attached{0}, woken{0};
 
   private:
     struct PlainReply {
@@ -239,6 +241,7 @@ class FakeDaemon {
                 socket->pending.pop_front();
                 if (session == nullptr) return refuse(header, ECONNABORTED, "gone");
                 Socket& made = make_socket(socket->type);
+                made.session = session;
                 write_octet(made);
                 ipc::AcceptReply out{};
                 out.socket_id = made.id;
@@ -252,6 +255,23 @@ class FakeDaemon {
                     header, out,
                     {theirs_, made.page_region.descriptor(), session->region.descriptor()});
             }
+            case ipc::RequestType::listen:
+                socket->listens = true;
+                return reply(header, PlainReply{}, {});
+            case ipc::RequestType::attach:
+                ++attached;
+                return reply_attach(header, *socket);
+            case ipc::RequestType::wake:
+                ++woken;
+                if (socket->sending != nullptr) {
+                    char octets[4096];
+                    while (::recv(socket->endpoint.get(), octets, sizeof octets, MSG_DONTWAIT) >
+                           0) {
+                    }
+                } else if (socket->session != nullptr || !socket->pending.empty()) {
+                    write_octet(*socket);
+                }
+                return reply(header, PlainReply{}, {});
             case ipc::RequestType::shutdown:
                 socket->finished = true;
                 return reply(header, PlainReply{}, {});
@@ -285,6 +305,28 @@ class FakeDaemon {
         }
     }
 
+    bool reply_attach(const ipc::RequestHeader& header, Socket& socket) {
+        ipc::AttachReply out{};
+        out.socket_id = socket.id;
+        out.type = socket.type;
+        out.source = Address::from_octets(10, 0, 0, 7);
+        out.source_port = 4660;
+        out.group = Address::from_octets(239, 1, 1, 1);
+        out.destination_port = 7500;
+        auto role = socket.listens ? ipc::SocketRole::listener : ipc::SocketRole::none;
+        std::vector<int> descriptors{socket.page_region.descriptor()};
+        if (socket.sending != nullptr) {
+            role = ipc::SocketRole::sender;
+            descriptors.insert(descriptors.end(), {socket.send_region->descriptor(),
+                                                   worker_region_->descriptor(), doorbell.get()});
+        } else if (socket.session != nullptr) {
+            role = ipc::SocketRole::receiver;
+            descriptors.push_back(socket.session->region.descriptor());
+        }
+        out.role = static_cast<std::uint32_t>(role);
+        return reply(header, out, descriptors);
+    }
+
     Socket& make_socket(ipc::SocketType type) {
         auto socket = std::make_unique<Socket>();
         socket->id = ++last_id_;
@@ -297,6 +339,9 @@ class FakeDaemon {
         const int least = 1;
         (void)::setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
         socket->endpoint.reset(ends[0]);
+        const auto name = ipc::endpoint_name(socket->id);
+        EXPECT_EQ(::bind(ends[0], reinterpret_cast<const sockaddr*>(&name.address), name.length),
+                  0);
         theirs_ = ends[1];
         return *(sockets[socket->id] = std::move(socket));
     }
@@ -339,7 +384,9 @@ class FakeDaemon {
     std::vector<ipc::Descriptor> connections_;
     int connection_ = -1;
     int theirs_ = -1;
-    std::uint64_t last_id_ = 0;
+    // Endpoints' names are the machine's: tests that run beside each other keep apart.
+    std::uint64_t last_id_ = static_cast<std::uint64_t>(::getpid()) << 32 | (++daemons_ << 16);
+    static inline std::uint64_t daemons_ = 0;
     std::thread thread_;
 };
 

@@ -24,6 +24,7 @@ class FakeServices : public Services {
     std::set<void*> objects, regions;
     std::map<int, int> octets_sent, drained;  // by endpoint
     std::set<int> hung_up;
+    std::map<int, std::uint64_t> named;  // endpoint -> socket
     std::set<std::uint64_t> watched;
     std::map<std::uint64_t, dataplane::SteeredSession> steered;  // by session
     int steered_twice = 0;
@@ -93,6 +94,7 @@ class FakeServices : public Services {
         theirs = descriptor();
         return 0;
     }
+    void name_endpoint(int ours, std::uint64_t socket_id) override { named[ours] = socket_id; }
     int make_status_memory(std::span<const std::byte> octets, int& out) override {
         last_status.assign(octets.begin(), octets.end());
         out = descriptor();

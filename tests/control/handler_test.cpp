@@ -187,16 +187,52 @@ TEST_F(Handler, names_follow_the_role) {
 }
 
 TEST_F(Handler, attach_gives_a_socket_to_a_process_that_found_its_descriptor) {
+    const auto attach = [&](std::uint64_t id) {
+        return call(ipc::IdRequest{}, ipc::RequestType::attach, id);
+    };
     const auto s = sender();
-    ipc::RequestHeader request;
-    request.type = ipc::RequestType::attach;
-    const auto outcome = controller->attach(s, std::as_bytes(std::span(&request, 1)));
-    ASSERT_EQ(outcome.reply.size(), sizeof(ipc::AttachReply));
-    ipc::AttachReply reply;
-    std::memcpy(&reply, outcome.reply.data(), sizeof(reply));
-    EXPECT_EQ(reply.socket_id, s);
-    EXPECT_EQ(reply.role, static_cast<std::uint32_t>(ipc::SocketRole::sender));
-    EXPECT_EQ(outcome.descriptors.size(), 4u);
+    const auto sends = attach(s).as<ipc::AttachReply>();
+    EXPECT_EQ(sends.socket_id, s);
+    EXPECT_EQ(sends.role, static_cast<std::uint32_t>(ipc::SocketRole::sender));
+    EXPECT_EQ(sends.group, kGroup);
+    EXPECT_EQ(sends.header.descriptors, 4u);
+    const auto l = listener();
+    EXPECT_EQ(attach(l).as<ipc::AttachReply>().role,
+              static_cast<std::uint32_t>(ipc::SocketRole::listener));
+    open_session(77);
+    const auto r = accept(l).as<ipc::AcceptReply>().socket_id;
+    const auto reads = attach(r).as<ipc::AttachReply>();
+    EXPECT_EQ(reads.role, static_cast<std::uint32_t>(ipc::SocketRole::receiver));
+    EXPECT_EQ(reads.source_port, 77);
+    EXPECT_EQ(reads.header.descriptors, 2u);
+    EXPECT_EQ(attach(4711).error, EBADF);
+}
+
+TEST_F(Handler, endpoints_are_named_after_their_sockets) {
+    const auto s = socket();
+    EXPECT_EQ(services.named.at(registry().socket(s)->endpoint), s);
+}
+
+TEST_F(Handler, wake_makes_a_descriptor_show_what_its_role_has) {
+    const auto wake = [&](std::uint64_t id) {
+        return call(ipc::IdRequest{}, ipc::RequestType::wake, id).error;
+    };
+    const auto endpoint = [&](std::uint64_t id) { return registry().socket(id)->endpoint; };
+    const auto s = sender();
+    EXPECT_EQ(wake(s), 0);
+    EXPECT_EQ(services.drained[endpoint(s)], 1);
+    const auto l = listener();
+    EXPECT_EQ(wake(l), 0);
+    EXPECT_EQ(services.octets_sent[endpoint(l)], 0);  // nobody to accept
+    open_session(77);
+    open_session(78);
+    const int announced = services.octets_sent[endpoint(l)];
+    EXPECT_EQ(wake(l), 0);
+    EXPECT_EQ(services.octets_sent[endpoint(l)], announced + 1);
+    const auto r = accept(l).as<ipc::AcceptReply>().socket_id;
+    const int before = services.octets_sent[endpoint(r)];
+    EXPECT_EQ(wake(r), 0);
+    EXPECT_EQ(services.octets_sent[endpoint(r)], before + 1);
 }
 
 TEST_F(Handler, status_names_everything_that_lives) {
