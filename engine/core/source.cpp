@@ -16,8 +16,9 @@ constexpr Nanos kSpmrAnswerLimit = 100 * kMillisecond;
 }  // namespace
 
 Source::Source(const SourceParameters& parameters, const SourceIdentity& identity,
-               std::uint16_t mtu, bool udp, const checksum::Kernels& kernels)
-    : parts_(std::make_unique<Parts>(parameters, identity, mtu, udp, kernels)) {}
+               std::uint16_t mtu, bool udp, const checksum::Kernels& kernels,
+               const fec::Kernels& parity_kernels)
+    : parts_(std::make_unique<Parts>(parameters, identity, mtu, udp, kernels, parity_kernels)) {}
 Source::~Source() = default;
 
 std::size_t Source::publish(std::span<const Publish> items, Nanos now, Output& out) {
@@ -38,6 +39,11 @@ std::size_t Source::publish(std::span<const Publish> items, Nanos now, Output& o
             if (s.send_repair(out, data_behind)) continue;
             s.data_waits = data_behind && s.closing.open();
             s.publish_at = data_behind ? s.repair_at : kNever;
+            break;
+        }
+        if (s.parity && s.parity->owed() && !s.send_parity(out)) {
+            s.data_waits = data_behind;
+            s.publish_at = s.parity_at;
             break;
         }
         if (!data_behind) {
@@ -66,6 +72,9 @@ void Source::on_tick(Nanos now, Output& out) {
     s.repair_at = kNever;
     if (!s.send_confirms(out)) return;
     s.advance_trail();
+    if (s.parity && s.parity->owed() && !s.closing.aborting() && !s.send_parity(out) && s.stalled) {
+        return;
+    }
     if (!s.send_spms(out)) return;
     while (!s.service.pending().empty() && (!s.data_waits || s.share.allows())) {
         if (!s.send_repair(out, s.data_waits)) break;
@@ -116,13 +125,18 @@ void Source::on_packet(const wire::Packet& packet, Address, Nanos now, Output& o
             ++s.statistics.rejected;
             return;
     }
+    const bool for_parity = (packet.flags & wire::kOptParity) != 0;
     if (!ours || packet.source != s.identity.nla || packet.group != s.identity.group ||
-        (packet.flags & wire::kOptParity) != 0) {
+        (for_parity && !(s.parity && s.parity->on_demand()))) {
         ++s.statistics.rejected;
         return;
     }
     s.closing.nak_heard(now);
-    s.service.nak(packet, s.window, now, s.statistics);
+    if (for_parity) {
+        s.parity->repairs().nak(packet, s.window, s.service, now, s.statistics);
+    } else {
+        s.service.nak(packet, s.window, now, s.statistics);
+    }
     s.send_confirms(out);
 }
 
@@ -139,6 +153,8 @@ Nanos Source::next_deadline() const {
         at = std::min(at, s.repair_at == kNever ? s.now : s.repair_at);
     }
     if (s.data_waits) at = std::min(at, s.publish_at == kNever ? s.now : s.publish_at);
+    if (s.parity && s.parity->owed())
+        at = std::min(at, s.parity_at == kNever ? s.now : s.parity_at);
     return at;
 }
 
@@ -149,6 +165,7 @@ void Source::finish(Nanos now) {
     s.closing.finish(now);
     s.data_waits = s.window_waits = false;
     s.spms_owed += std::max(s.parameters.end_spms, 1u);
+    if (s.parity && s.parity->group_open()) s.shorten_group();
 }
 
 void Source::abort(Nanos now, std::uint8_t error, ResetCause cause) {

@@ -12,6 +12,7 @@
 #include "engine/core/source.hpp"
 #include "engine/core/source_closing.hpp"
 #include "engine/core/source_packets.hpp"
+#include "engine/core/source_parity.hpp"
 #include "engine/core/spm_schedule.hpp"
 #include "engine/core/trail_advance.hpp"
 
@@ -22,13 +23,15 @@ namespace fanfare::engine {
 inline constexpr std::uint64_t kTrailStepsPerCall = 4096;
 
 inline Sqn first_sqn(const SourceParameters& parameters, const SourceIdentity& identity) {
-    return parameters.random_first_sqn ? static_cast<Sqn>(Random(identity.seed).next())
-                                       : identity.first_sqn;
+    const Sqn first = parameters.random_first_sqn ? static_cast<Sqn>(Random(identity.seed).next())
+                                                  : identity.first_sqn;
+    // The first parity group is a whole one.
+    return parameters.parity.on() ? first & ~(Sqn{parameters.parity.group_size} - 1) : first;
 }
 
 struct Source::Parts {
     Parts(const SourceParameters& p, const SourceIdentity& i, std::uint16_t mtu, bool udp,
-          const checksum::Kernels& k)
+          const checksum::Kernels& k, const fec::Kernels& parity_kernels)
         : parameters(p),
           identity(i),
           kernels(k),
@@ -42,7 +45,12 @@ struct Source::Parts {
           closing(p),
           tsdu(engine::largest_tsdu(p, mtu, udp, false)),
           tsdu_fragment(engine::largest_tsdu(p, mtu, udp, true)),
-          spms_owed(std::max(p.start_spms, 1u)) {}
+          spms_owed(std::max(p.start_spms, 1u)) {
+        if (p.parity.on()) {
+            parity =
+                std::make_unique<SourceParity>(p, std::max(tsdu, tsdu_fragment), k, parity_kernels);
+        }
+    }
 
     SourceParameters parameters;
     SourceIdentity identity;
@@ -58,6 +66,7 @@ struct Source::Parts {
     RateMeter meter;
     SourceStatistics statistics;
     std::uint16_t tsdu, tsdu_fragment;
+    std::unique_ptr<SourceParity> parity;  // null: the session has none
 
     std::uint32_t
         spms_owed;  // SPMs to send at once: at the start, at the end, when the trail moved
@@ -72,6 +81,7 @@ struct Source::Parts {
     Sqn message_first = 0;
     Nanos publish_at = kNever;  // when tokens allow what a publish was refused
     Nanos repair_at = kNever;   // when they allow the next repair
+    Nanos parity_at = kNever;   // when they allow the pro-active parity that is owed
     Nanos last_data_at = SendWindow::kLongAgo;
     Nanos last_spmr_answer_at = SendWindow::kLongAgo;
     Nanos now = 0;
@@ -88,7 +98,9 @@ struct Source::Parts {
         const std::uint64_t sequences =
             (window.size() + ahead) * parameters.late_join_percent / 100;
         if (sequences == 0) return std::nullopt;
-        return static_cast<Sqn>(window.next() + ahead - sequences);
+        const std::uint64_t first = window.next() + ahead - sequences;
+        // Only a whole group can be repaired by parity (wsrm.md 3.4).
+        return static_cast<Sqn>(parity ? std::max(parity->group_of(first), window.trail()) : first);
     }
 
     void enter(Nanos time) {
@@ -118,6 +130,7 @@ struct Source::Parts {
             contents.join = join();
             contents.fin = !closing.open();
         }
+        if (parity) contents.group_size = parity->size_announced(window.next() - 1);
         if (!packets.write_spm(contents, *frame)) {
             stalled = true;
             return false;
@@ -142,12 +155,14 @@ struct Source::Parts {
             --spms_owed;
         }
         if (!schedule.due(now) || closing.done()) return true;
+        if (parity && idle() && !end_group(out)) return true;
         if (!owed && !send_spm(out)) return false;
         schedule.beat(now);
         return true;
     }
 
     bool send_confirms(Output& out) {
+        if (parity && parity->must_confirm() && !send_parity_confirms(out)) return false;
         while (service.must_confirm()) {
             TxFrame* const frame = out.next();
             if (frame == nullptr) {
@@ -175,6 +190,9 @@ struct Source::Parts {
             return false;
         }
         const std::uint64_t ordinal = service.pending().oldest(window.trail());
+        if (parity && parity->wanted(ordinal)) {
+            return send_parity_repair(ordinal, *frame, out, data_behind);
+        }
         const SendEntry& entry = window.at(ordinal);
         const SourcePackets::DataContents contents{static_cast<Sqn>(ordinal), trail(), true,
                                                    syn_on_first && ordinal == window.first(),
@@ -215,6 +233,10 @@ struct Source::Parts {
     enum class Sent : std::uint8_t { yes, no_frame, no_tokens, no_window };
 
     Sent send_data(const Publish& item, Output& out) {
+        if (parity && parity->unused(window.next()) > 0) {
+            const Sent skipped = skip_unused(out);
+            if (skipped != Sent::yes) return skipped;
+        }
         if (window.full() || (advance.by_time() && !window.empty() &&
                               window.bytes() + item.length > parameters.window_bytes)) {
             if (advance.by_time() || window.empty()) return Sent::no_window;
@@ -249,6 +271,9 @@ struct Source::Parts {
         }
         if (!packets.write_data(contents, entry, *frame, entry.sum)) return Sent::no_frame;
         window.commit();
+        if (parity) {
+            parity->data_sent(ordinal, entry, frame->data + frame->length - item.length, service);
+        }
         advance.data_sent(now);
         last_data_at = now;
         charge(*frame, FrameKind::odata);
@@ -260,6 +285,25 @@ struct Source::Parts {
         while (advance.over(window)) drop_oldest();
         return Sent::yes;
     }
+
+    // What follows stands in source_parity_sending.cpp; all of it requires `parity`.
+
+    // Pro-active parity that is owed. False when tokens (parity_at says until when) or frames are
+    // short.
+    bool send_parity(Output& out);
+    bool send_parity_confirms(Output& out);
+    bool send_parity_repair(std::uint64_t group, TxFrame& frame, Output& out, bool data_behind);
+    // Numbers that the short group before leaves unused; made only when a full packet could follow
+    // at once, so that the lead never rests on one of them.
+    Sent skip_unused(const Output& out);
+    // There has been nothing to send for as long as the first heartbeat waits.
+    bool idle() const {
+        return parity->group_open() && !data_waits && !window_waits &&
+               now - last_data_at >= schedule.shortest();
+    }
+    void shorten_group();
+    // Shortens the open group and sends its parity. False when heartbeats begin anew with it.
+    bool end_group(Output& out);
 
     void drop_oldest() {
         service.passed(window.trail());
