@@ -1,6 +1,7 @@
 // When the parity of a group had its time to arrive (RFC 3208 11.5): before that nobody asks for
 // what it may bring. A source sends a group's pro-active parity behind the group's last packet and
-// before anything of the next group, so whatever came later tells; at a pause an SPM does.
+// before anything of the next group, so whatever came later tells; at a pause an SPM does. How many
+// parity packets a group has is nowhere said, so they themselves don't.
 #pragma once
 
 #include <algorithm>
@@ -25,18 +26,6 @@ class ParityTiming {
     void ended(std::uint64_t group) {
         if (!proactive_) settle(group);
     }
-    // Pro-active parity packet `index` of the group. How many there are is nowhere said: the most
-    // that an earlier group had.
-    void proactive(std::uint64_t group, std::uint32_t index) {
-        if (group > newest_) {
-            usual_ = std::max(usual_, seen_);
-            newest_ = group;
-            seen_ = 0;
-        }
-        if (group < newest_) return;
-        seen_ = std::max(seen_, index + 1);
-        if (usual_ > 0 && seen_ >= usual_) settle(group);
-    }
     // Parity that somebody asked for: the group had all its own before.
     void on_demand(std::uint64_t group) { settle(group); }
     // An SPM: `whole` when its lead ends a group, full or short. A lead inside a group that two
@@ -57,9 +46,6 @@ class ParityTiming {
     std::uint64_t mask_ = 0;
     bool proactive_ = false;
     std::uint64_t settled_ = 0;
-    std::uint64_t newest_ = 0;  // group whose pro-active parity came last
-    std::uint32_t seen_ = 0;    // of it
-    std::uint32_t usual_ = 0;   // of earlier groups
     std::uint64_t spm_lead_ = 0;
 };
 

@@ -113,11 +113,7 @@ Verdict Receiver::Parts::on_parity(const wire::Packet& packet, std::span<const s
     ++statistics.parity_received;
     ++(packet.type == wire::Type::odata ? statistics.odata_received : statistics.rdata_received);
     if (packet.options.has(OptionBit::fin)) end.fin(group + size - 1);
-    if (packet.type == wire::Type::rdata) {
-        timing.on_demand(group);
-    } else {
-        timing.proactive(group, *index);
-    }
+    if (packet.type == wire::Type::rdata) timing.on_demand(group);
     Verdict verdict = Verdict::accepted;
     if (last < window.next()) {
         ++statistics.parity_unneeded;

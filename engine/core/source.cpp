@@ -143,7 +143,8 @@ void Source::on_packet(const wire::Packet& packet, Address, Nanos now, Output& o
 Nanos Source::next_deadline() const {
     const Parts& s = *parts_;
     if (s.closing.done()) return kNever;
-    if (s.stalled || s.spms_owed > 0 || s.reset_owed ||
+    const bool parity_first = s.parity_first();
+    if (s.stalled || (s.spms_owed > 0 && !parity_first) || s.reset_owed ||
         s.closing.reached(s.window.empty(), s.now) || (s.window_waits && s.room_came)) {
         return s.now;
     }

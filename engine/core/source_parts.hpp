@@ -149,12 +149,21 @@ struct Source::Parts {
     // SPMs owed and due. NCFs and SPMs are charged but never wait for tokens (RFC 5.1.3 puts them
     // first).
     bool send_spms(Output& out) {
+        if (parity_first()) {
+            if (schedule.due(now)) schedule.beat(now);
+            return true;
+        }
         const bool owed = spms_owed > 0;
         while (spms_owed > 0) {
             if (!send_spm(out)) return false;
             --spms_owed;
         }
         if (!schedule.due(now) || closing.done()) return true;
+        if (parity && parity->owed() && !closing.aborting()) {
+            // Its lead would end a group whose parity is still to come.
+            schedule.beat(now);
+            return true;
+        }
         if (parity && idle() && !end_group(out)) return true;
         if (!owed && !send_spm(out)) return false;
         schedule.beat(now);
@@ -296,6 +305,12 @@ struct Source::Parts {
     // Numbers that the short group before leaves unused; made only when a full packet could follow
     // at once, so that the lead never rests on one of them.
     Sent skip_unused(const Output& out);
+    // SPMs of the end wait for the last group's parity: they tell receivers to ask for what is
+    // missing.
+    bool parity_first() const {
+        return parity && parity->owed() && closing.finishing() &&
+               !closing.reached(window.empty(), now);
+    }
     // There has been nothing to send for as long as the first heartbeat waits.
     bool idle() const {
         return parity->group_open() && !data_waits && !window_waits &&
