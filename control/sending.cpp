@@ -35,13 +35,27 @@ int choose_interface(const Registry& registry, const Socket& socket, OptionResul
     return -1;
 }
 
+// Figures of the session from what was set on the socket.
+engine::SourceParameters parameters_of(const Socket& socket) {
+    engine::SourceParameters parameters = socket.options.source;
+    // Room in each packet for fragments' options is kept only where there can be fragments.
+    if (socket.type == ipc::SocketType::stream) parameters.fragments = false;
+    if (!socket.options.fec_on) return parameters;
+    const RmFecInfo& fec = socket.options.fec;
+    parameters.parity = {fec.group_size, static_cast<std::uint8_t>(fec.block_size),
+                         static_cast<std::uint8_t>(fec.proactive_packets), fec.on_demand != 0};
+    return parameters;
+}
+
 }  // namespace
 
 OptionResult open_sender(Registry& registry, Services& services, Socket& socket, Address group,
                          std::uint16_t port, Nanos now) {
     const SocketOptions& options = socket.options;
-    if (options.fec_on)
-        return {EOPNOTSUPP, "this version sends no parity: connect without RM_USE_FEC"};
+    if (options.fec_on && options.profile == engine::ProfileName::openpgm)
+        return {EOPNOTSUPP,
+                "the receivers of profile openpgm cannot take parity: connect without RM_USE_FEC, "
+                "or in another profile"};
     OptionResult error;
     const int found = choose_interface(registry, socket, error);
     if (found < 0) return error;
@@ -74,7 +88,7 @@ OptionResult open_sender(Registry& registry, Services& services, Socket& socket,
     session.group = group;
     session.destination_port = port;
     session.udp_port = options.udp_port;
-    session.parameters = options.source;
+    session.parameters = parameters_of(socket);
     session.charged_bytes = charge;
 
     const bool udp = options.udp_port != 0;
@@ -82,13 +96,13 @@ OptionResult open_sender(Registry& registry, Services& services, Socket& socket,
     memory.session_id = session.id;
     memory.log_bytes = log_bytes;
     memory.format = format_of(socket);
-    memory.largest_tsdu = engine::largest_tsdu(options.source, leaves_by.mtu, udp, false);
-    memory.largest_fragment = engine::largest_tsdu(options.source, leaves_by.mtu, udp, true);
+    memory.largest_tsdu = engine::largest_tsdu(session.parameters, leaves_by.mtu, udp, false);
+    memory.largest_fragment = engine::largest_tsdu(session.parameters, leaves_by.mtu, udp, true);
     int made = services.make_send_memory(memory, session.memory);
     if (made == 0) {
         dataplane::SourceSpec spec;
         spec.session_id = session.id;
-        spec.parameters = options.source;
+        spec.parameters = session.parameters;
         spec.identity.tsi = session.tsi;
         spec.identity.destination_port = port;
         spec.identity.group = group;

@@ -161,6 +161,11 @@ void write_sources(const Registry& registry, Services& services, Writer& w) {
         w.number("rate_bits_per_s", s.parameters.rate_bits_per_s);
         w.number("window_bytes", s.parameters.window_bytes);
         w.number("window_ms", static_cast<std::uint64_t>(s.parameters.window_ns / kMillisecond));
+        if (s.parameters.parity.on()) {
+            w.number("parity_group", s.parameters.parity.group_size);
+            w.number("parity_proactive", s.parameters.parity.proactive);
+            w.number("parity_on_demand", s.parameters.parity.on_demand ? 1 : 0);
+        }
         w.number("memory_bytes", s.charged_bytes);
         if (const auto* header = s.memory.header) {
             const auto tail = header->tail.load(std::memory_order_relaxed);
@@ -174,9 +179,13 @@ void write_sources(const Registry& registry, Services& services, Writer& w) {
         w.number("total_bytes_sent", stats.total_bytes_sent);
         w.number("odata_sent", stats.odata_packets_sent);
         w.number("rdata_sent", stats.rdata_packets_sent);
+        w.number("parity_sent", stats.parity_sent);
+        w.number("parity_repairs_sent", stats.parity_repairs_sent);
+        w.number("groups_shortened", stats.groups_shortened);
         w.number("spm_sent", stats.spm_sent);
         w.number("ncf_sent", stats.ncf_sent);
         w.number("naks_received", stats.naks_received);
+        w.number("parity_naks_received", stats.parity_naks_received);
         w.number("naks_too_late", stats.naks_too_late);
         w.number("naks_outstanding", stats.naks_outstanding);
         w.number("spmr_received", stats.spmr_received);
@@ -207,12 +216,18 @@ void write_reception(const Registry& registry, Services& services, const Recepti
     w.number("lead", lead);
     w.number("odata_received", stats.odata_received);
     w.number("rdata_received", stats.rdata_received);
+    w.number("parity_received", stats.parity_received);
+    w.number("parity_decoded", stats.parity_decoded);
+    w.number("parity_unneeded", stats.parity_unneeded);
+    w.number("parity_dropped", stats.parity_dropped);
+    w.number("parity_rejected", stats.parity_rejected);
     w.number("duplicates", stats.duplicates);
     w.number("data_bytes", stats.data_bytes);
     w.number("total_bytes", stats.total_bytes);
     w.number("spm_received", stats.spm_received);
     w.number("ncf_received", stats.ncf_received);
     w.number("naks_sent", stats.naks_sent);
+    w.number("parity_naks_sent", stats.parity_naks_sent);
     w.number("nak_packets_sent", stats.nak_packets_sent);
     w.number("spmr_sent", stats.spmr_sent);
     w.number("losses_detected", stats.losses_detected);

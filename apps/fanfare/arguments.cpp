@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <bit>
 
 #include "apps/fanfare/failure.hpp"
 
@@ -72,13 +73,36 @@ FeedArguments feed_from(const std::string& text) {
     return out;
 }
 
+ParityArguments parity_from(const std::string& text) {
+    constexpr std::uint64_t kMostOfGroup = 255;  // n, data and parity
+    const std::vector<std::string> parts = CLI::detail::split(text, ',');
+    if (parts.size() < 2 || parts.size() > 3 || (parts.size() == 3 && parts[2] != "on-demand"))
+        throw UsageFailure(
+            fmt::format("--fec: '{}' is not k,h or k,h,on-demand, for example 8,2", text));
+    ParityArguments out;
+    const std::uint64_t group = whole_number("--fec k", parts[0], 2, 128);
+    if (!std::has_single_bit(group))
+        throw UsageFailure(fmt::format("--fec: k is 2, 4, 8, 16, 32, 64 or 128, not {}", group));
+    out.group = static_cast<std::uint8_t>(group);
+    out.proactive =
+        static_cast<std::uint8_t>(whole_number("--fec h", parts[1], 0, kMostOfGroup - group));
+    out.on_demand = parts.size() == 3;
+    if (out.proactive == 0 && !out.on_demand)
+        throw UsageFailure(
+            fmt::format("--fec: {} is no parity at all; add ,on-demand or an h above 0", text));
+    return out;
+}
+
 PublishArguments publish_from(const PublishText& text) {
     constexpr std::uint64_t kLargest = std::uint64_t{1} << 40;
     PublishArguments out;
-    if (!text.fec.empty())
-        throw UsageFailure(
-            "--fec: parity is not part of this version; losses are repaired on request");
     out.session = session_from(text.session, "pub");
+    if (!text.fec.empty()) {
+        if (out.session.profile == "openpgm")
+            throw UsageFailure(
+                "--fec excludes --zmq and --profile openpgm: their receivers cannot take parity");
+        out.parity = parity_from(text.fec);
+    }
     if (text.lines) out.mode = PublishMode::lines;
     if (!text.message.empty()) {
         out.mode = PublishMode::message;
@@ -158,7 +182,8 @@ void add_publish(CLI::App& app, PublishText& text) {
     app.add_option("--ttl", text.ttl, "hops, 1 to 255");
     app.add_option("--late-join", text.late_join,
                    "PERCENT of the window that a late subscriber still gets, 0 to 75");
-    app.add_option("--fec", text.fec, "k,h[,on-demand]: parity, refused by this version");
+    app.add_option("--fec", text.fec,
+                   "k,h[,on-demand]: h parity packets with every k of data, more when asked for");
     app.add_option("--feed", text.feed,
                    "RATE,COUNT[,SEED]: instead of standard input, a feed shaped like a market's, "
                    "for `sub --feed-check`");

@@ -29,12 +29,19 @@ struct FeedArguments {
     std::uint64_t seed = 1;
 };
 
+// Parity: h packets unasked with every k of data, more on demand.
+struct ParityArguments {
+    std::uint8_t group = 0, proactive = 0;
+    bool on_demand = false;
+};
+
 struct PublishArguments {
     SessionArguments session;
     PublishMode mode = PublishMode::stream;
     std::size_t message_bytes = 0;  // PublishMode::message
     bool pack = false;
     std::optional<FeedArguments> feed;
+    std::optional<ParityArguments> parity;
     std::optional<std::uint64_t> rate_bits, window_ms, window_bytes;
     std::optional<std::uint32_t> ttl, late_join_percent;
 };

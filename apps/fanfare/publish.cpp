@@ -42,6 +42,7 @@ Sender connected(const PublishArguments& arguments) {
     if (arguments.late_join_percent)
         set_option(sender, "--late-join", RM_LATEJOIN, *arguments.late_join_percent);
     if (arguments.pack) set_option(sender, "--pack", FANFARE_PACKED, 1);
+    if (arguments.parity) set_parity(sender, *arguments.parity);
     sender.connect(session.group.group, session.group.port);
     return sender;
 }

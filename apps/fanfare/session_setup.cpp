@@ -40,6 +40,15 @@ void set_option64(Socket& socket, const std::string& flag, int name, std::uint64
     set(socket, flag, name, value);
 }
 
+void set_parity(Socket& socket, const ParityArguments& parity) {
+    RM_FEC_INFO info{};
+    info.FECBlockSize = 255;
+    info.FECProActivePackets = parity.proactive;
+    info.FECGroupSize = parity.group;
+    info.fFECOnDemandParityEnabled = parity.on_demand ? 1 : 0;
+    set(socket, "--fec", RM_USE_FEC, info);
+}
+
 void set_session_options(Socket& socket, const SessionArguments& arguments) {
     if (arguments.profile)
         set_option(socket, "--profile " + *arguments.profile, FANFARE_PROFILE,

@@ -12,6 +12,8 @@ namespace fanfare::tool {
 // One option at level IPPROTO_RM; throws Failure with `flag` and what the daemon said.
 void set_option(Socket& socket, const std::string& flag, int name, std::uint32_t value);
 void set_option64(Socket& socket, const std::string& flag, int name, std::uint64_t value);
+// RM_USE_FEC (wsrm.md 2.2) with as many packets on demand as the code has.
+void set_parity(Socket& socket, const ParityArguments& parity);
 // Profile first, as it sets all figures anew; then what both directions share but the interface.
 void set_session_options(Socket& socket, const SessionArguments& arguments);
 

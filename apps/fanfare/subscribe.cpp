@@ -53,6 +53,7 @@ void add_statistics(const Socket& socket, nlohmann::json& out) {
     out["rdata_received"] = stats.NumRDataPacketsReceived;
     out["duplicates"] = stats.NumDuplicateDataPackets;
     out["naks_sent"] = stats.TotalSelectiveNaksSent;
+    out["parity_naks_sent"] = stats.TotalParityNaksSent;
 }
 
 void say_if_joined_late(Progress& progress, const std::string& name) {

@@ -19,7 +19,8 @@ wire::Packet towards_source(const ReceiverIdentity& identity, wire::Type type) {
 }  // namespace
 
 bool write_nak(const ReceiverIdentity& identity, const ReceiverParameters& parameters, Address path,
-               std::span<const Sqn> sqns, const checksum::Kernels& kernels, TxFrame& frame) {
+               std::span<const Sqn> sqns, const checksum::Kernels& kernels, TxFrame& frame,
+               bool parity) {
     wire::Packet packet = towards_source(identity, wire::Type::nak);
     packet.sqn = sqns.front();
     packet.source = identity.ip_source;
@@ -33,6 +34,7 @@ bool write_nak(const ReceiverIdentity& identity, const ReceiverParameters& param
         packet.options.nak_list = {list, static_cast<std::uint8_t>(sqns.size() - 1)};
         packet.flags = wire::kOptPresent | wire::kOptNetworkSignificant;
     }
+    if (parity) packet.flags |= wire::kOptParity;
     return write_control_packet(packet, FrameKind::nak, path, parameters.ttl,
                                 parameters.router_alert && sqns.size() == 1, kernels, frame);
 }

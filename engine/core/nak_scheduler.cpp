@@ -59,6 +59,14 @@ bool NakScheduler::close(std::uint64_t ordinal, Nanos now) {
     return lost;
 }
 
+void NakScheduler::cancel(std::uint64_t ordinal) {
+    Slot& slot = at(ordinal);
+    if (slot.state == State::idle) return;
+    wheel_.cancel(static_cast<std::uint32_t>(ordinal & mask_));
+    --(slot.state == State::wait_data ? waiting_data_ : waiting_ncf_);
+    slot.state = State::idle;
+}
+
 void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {
     Slot& slot = at(ordinal);
     switch (slot.state) {

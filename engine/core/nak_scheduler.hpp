@@ -34,6 +34,13 @@ class NakScheduler {
     // Its data arrived. True when it had been asked for (by anybody), so that this is a repaired
     // loss.
     bool close(std::uint64_t ordinal, Nanos now);
+    // It is no longer wanted; nothing is learnt from that.
+    void cancel(std::uint64_t ordinal);
+    // Part of what was asked for came: the wait for the rest begins anew.
+    void repair_heard(std::uint64_t ordinal, Nanos now) {
+        const Slot& slot = at(ordinal);
+        if (slot.state == State::wait_data) arm(ordinal, now + repair_wait(slot.data_waits));
+    }
     // An NCF, or another receiver's NAK, names it. No effect on a number without state.
     void confirmed(std::uint64_t ordinal, Nanos now);
     void overheard(std::uint64_t ordinal, Nanos now);

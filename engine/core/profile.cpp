@@ -1,5 +1,7 @@
 #include "engine/core/profile.hpp"
 
+#include <algorithm>
+
 #include "engine/core/source_packets.hpp"
 #include "engine/wire/packet.hpp"
 
@@ -111,13 +113,22 @@ std::string_view to_string(ProfileName name) {
 std::uint16_t largest_tsdu(const SourceParameters& parameters, std::uint16_t mtu, bool udp,
                            bool fragment) {
     constexpr std::uint32_t kOptLength = 4, kOptJoin = 8, kOptSyn = 4, kOptPacked = 4,
-                            kFragmentRoom = 20;
+                            kFragmentRoom = 20, kOptFragment = 16, kOptFin = 4, kOptTgsize = 8,
+                            kOptParityGrp = 8, kEncodedLength = 2;
     std::uint32_t options = 0;
     const bool join = parameters.announce_first || parameters.late_join_percent > 0;
     if (join) options += kOptJoin + kOptSyn;  // elsewhere OPT_SYN goes only where it happens to fit
     if (parameters.packed) options += kOptPacked;
+    if (parameters.parity.on()) options += kOptTgsize;
     if (options > 0) options += kOptLength;
-    if (fragment) options += kFragmentRoom;
+    if (fragment) options += options > 0 && parameters.parity.on() ? kOptFragment : kFragmentRoom;
+    if (parameters.parity.on()) {
+        std::uint32_t parity = kOptLength + kOptTgsize + kOptSyn + kOptFin + kEncodedLength;
+        if (parameters.parity.numbers_beyond_group()) parity += kOptParityGrp;
+        if (parameters.fragments) parity += kOptFragment;
+        if (parameters.packed) parity += kOptPacked;
+        options = std::max(options, parity);
+    }
     const std::uint32_t taken = datagram_overhead(parameters.router_alert, udp) +
                                 static_cast<std::uint32_t>(wire::kDataHeaderSize) + options;
     return static_cast<std::uint16_t>(mtu > taken ? mtu - taken : 0);

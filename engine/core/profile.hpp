@@ -11,6 +11,17 @@
 
 namespace fanfare::engine {
 
+// Parity of a session as its source sends it (RFC 3208 section 11; wsrm.md 2.2).
+struct ParityParameters {
+    std::uint8_t group_size = 0;    // k: data packets of a group, a power of two, 2 to 128; 0: none
+    std::uint8_t block_size = 255;  // n: most packets sent for one group, more than k
+    std::uint8_t proactive = 0;     // h: parity packets sent unasked with every group, 0 to n - k
+    bool on_demand = false;         // parity answers parity NAKs
+    bool on() const { return group_size != 0; }
+    // Parity packets from the k-th on need OPT_PARITY_GRP.
+    bool numbers_beyond_group() const { return block_size - group_size > group_size; }
+};
+
 struct SourceParameters {
     std::uint64_t rate_bits_per_s =
         1'000'000'000;  // cap on whole IP datagrams of the session; 0 = as fast as the port takes
@@ -36,6 +47,7 @@ struct SourceParameters {
     std::uint32_t max_fragments = 0;  // 0 = no limit (OpenPGM takes 16)
     bool packed = false;              // small messages share packets (private option 0x70)
     Nanos linger_ns = 0;              // after close without shutdown; 0 = until the window passed
+    ParityParameters parity;          // window_packets is then at least twice its group_size
 };
 
 struct ReceiverParameters {
@@ -54,6 +66,10 @@ struct ReceiverParameters {
     Nanos silence_ns = 30 * kSecond;          // no packet of the session for so long: reset
     std::uint8_t ttl = 16;
     bool router_alert = true;  // on single NAKs
+    // Room for received parity that waits for its group: 256 packets of an Ethernet frame's size,
+    // so that two groups of the largest k fit. 0: parity is ignored and losses are asked for one
+    // by one.
+    std::uint32_t parity_bytes = 512u << 10;
 };
 
 enum class ProfileName : std::uint8_t { lan = 0, windows = 1, openpgm = 2 };
@@ -73,7 +89,8 @@ std::string_view to_string(ProfileName name);
 
 // Largest TSDU of a session (DESIGN section 4): MTU - IP (24 with Router Alert, else 20) - 8 if UDP
 // - 24 - the options that ODATA, RDATA of this session can carry. Message and stream sessions
-// alike; a fragment has 20 octets less (`fragment` true). `mtu` is the interface's, 576..9000.
+// alike; a fragment has 20 octets less (`fragment` true). With parity the parity packets count too:
+// their options and the two octets of an encoded length. `mtu` is the interface's, 576..9000.
 std::uint16_t largest_tsdu(const SourceParameters& parameters, std::uint16_t mtu, bool udp,
                            bool fragment);
 

@@ -58,6 +58,29 @@ class ReceiveWindow {
                (entry.flags & (kEntryData | kEntryVoid)) != 0;
     }
 
+    const IndexEntry& entry(std::uint64_t ordinal) const { return index_[ordinal & index_mask_]; }
+    // What OPT_FRAGMENT said of an entry that is here, of one before next() as long as
+    // note_kept().
+    const FragmentNote& note(std::uint64_t ordinal) const {
+        return fragments_[ordinal & fragment_mask_];
+    }
+    bool note_kept(std::uint64_t ordinal) const { return lead_ < ordinal + half_; }
+    // The payload of an entry that is here; nullptr when it is overwritten, or will be before the
+    // log's head stands at `head`.
+    const std::byte* payload(const IndexEntry& entry, std::uint64_t head) const {
+        const std::uint64_t behind = static_cast<std::uint32_t>(head_) - entry.place;
+        if (behind > head_ || head - (head_ - behind) > log_.size()) return nullptr;
+        return log_.data() + (entry.place & log_mask_);
+    }
+    // Numbers that a short parity group leaves without a packet: entries without data.
+    void leave_out(std::uint64_t ordinal) {
+        commit(ordinal, head_, 0, kEntryVoid, kLeftOut, nullptr);
+    }
+    bool left_out(std::uint64_t ordinal) const {
+        const IndexEntry& e = entry(ordinal);
+        return (e.flags & kEntryVoid) != 0 && e.apdu_length == kLeftOut && e.length == 0;
+    }
+
     // Whether `length` octets of this ordinal (next <= ordinal < reach, not held) have room without
     // touching data that is not contiguous yet; `position` is where they go. Room for the numbers
     // still missing before the highest one held is kept free, so that repairs can always be placed.
@@ -107,7 +130,8 @@ class ReceiveWindow {
     }
 
   private:
-    static constexpr std::uint16_t kFragment = 0x8000;  // private to entries beyond next()
+    static constexpr std::uint16_t kFragment = 0x8000;     // private to entries beyond next()
+    static constexpr std::uint32_t kLeftOut = 0xFFFFFFFF;  // no payload of length 0 has this length
 
     // A run of numbers became known while the log's head stood at `floor`: data of later numbers
     // lies above it.

@@ -37,15 +37,20 @@ Verdict Receiver::Parts::on_spm(const wire::Packet& packet, std::span<const std:
     }
     if (!window.started()) {
         const auto start = session_start(packet, join_limits);
-        if (!start) return Verdict::accepted;
+        if (!start) {
+            learn_parity(packet);
+            return Verdict::accepted;
+        }
         begin(*start);
     }
+    learn_parity(packet);
     const std::uint64_t lead = window.ordinal_of(packet.lead);
     if (lead >= window.reach() && lead + 1 != window.next()) {
         jumped(packet.trail, out);
         return Verdict::beyond_window;
     }
     window.extend(lead);
+    if (parity_on) learn_spm_lead(packet, lead);
     open_missing(kOpenedPerPacket);
     if (packet.options.has(OptionBit::fin)) end.fin(std::max(lead, window.start_ordinal() - 1));
     trail_moved(packet.trail, out);
@@ -57,10 +62,10 @@ Verdict Receiver::Parts::on_spm(const wire::Packet& packet, std::span<const std:
 Verdict Receiver::Parts::on_confirmation(const wire::Packet& packet,
                                          std::span<const std::byte> tpdu, Output& out) {
     if (!intact(packet, tpdu)) return Verdict::checksum_wrong;
-    if (packet.source != identity.ip_source || packet.group != identity.group ||
-        (packet.flags & wire::kOptParity) != 0) {
+    if (packet.source != identity.ip_source || packet.group != identity.group) {
         return Verdict::not_for_receiver;
     }
+    if ((packet.flags & wire::kOptParity) != 0) return on_parity_confirmation(packet);
     const bool ncf = packet.type == wire::Type::ncf;
     if (ncf) ++statistics.ncf_received;
     if (!window.started()) return Verdict::before_window;
@@ -151,6 +156,33 @@ bool Receiver::Parts::send_spmrs(Output& out) {
     return true;
 }
 
+// One NAK for numbers, one for groups where parity answers: a list is of one kind (RFC 9.3).
+// Without a frame for the second, its states wait for their NCF in vain and ask again.
+void Receiver::Parts::send_nak(Address destination, std::span<const std::uint64_t> due,
+                               Output& out) {
+    std::array<Sqn, wire::kNakListMax + 1> sqns, groups;
+    std::size_t count = 0, group_count = 0;
+    for (const std::uint64_t ordinal : due) {
+        sqns[count] = static_cast<Sqn>(ordinal);
+        const Asked asked =
+            parity_on ? parity_nak_for(ordinal, groups[group_count]) : Asked::number;
+        count += asked == Asked::number ? 1 : 0;
+        group_count += asked == Asked::group ? 1 : 0;
+    }
+    const auto write = [&](std::span<const Sqn> named, bool for_parity) {
+        TxFrame* const frame = named.empty() ? nullptr : out.next();
+        if (frame == nullptr ||
+            !write_nak(identity, parameters, destination, named, kernels, *frame, for_parity)) {
+            return;
+        }
+        out.commit();
+        ++statistics.nak_packets_sent;
+        (for_parity ? statistics.parity_naks_sent : statistics.naks_sent) += named.size();
+    };
+    write({sqns.data(), count}, false);
+    write({groups.data(), group_count}, true);
+}
+
 void Receiver::Parts::send_naks(Output& out) {
     if (path.is_none() && !spm_request.path_is_guessed()) return;
     const Address destination = path.is_none() ? identity.ip_source : path;
@@ -165,16 +197,7 @@ void Receiver::Parts::send_naks(Output& out) {
         }
         const auto result = naks.run(now, window.next(), random, budget, {due.data(), most});
         if (result.count > 0) {
-            std::array<Sqn, wire::kNakListMax + 1> sqns;
-            std::transform(due.begin(), due.begin() + static_cast<std::ptrdiff_t>(result.count),
-                           sqns.begin(),
-                           [](std::uint64_t ordinal) { return static_cast<Sqn>(ordinal); });
-            if (write_nak(identity, parameters, destination, {sqns.data(), result.count}, kernels,
-                          *frame)) {
-                out.commit();
-                ++statistics.nak_packets_sent;
-                statistics.naks_sent += result.count;
-            }
+            send_nak(destination, {due.data(), result.count}, out);
         }
         if (result.lost != 0) {
             lose(out);
@@ -184,8 +207,8 @@ void Receiver::Parts::send_naks(Output& out) {
 }
 
 Receiver::Receiver(const ReceiverParameters& parameters, const ReceiveMemory& memory,
-                   const checksum::Kernels& kernels)
-    : parts_(std::make_unique<Parts>(parameters, memory, kernels)) {}
+                   const checksum::Kernels& kernels, const fec::Kernels& parity_kernels)
+    : parts_(std::make_unique<Parts>(parameters, memory, kernels, parity_kernels)) {}
 Receiver::~Receiver() = default;
 
 void Receiver::start(const ReceiverIdentity& identity, std::uint64_t seed, Nanos now) {
@@ -193,7 +216,9 @@ void Receiver::start(const ReceiverIdentity& identity, std::uint64_t seed, Nanos
 }
 
 Reservation Receiver::open_burst(std::size_t payload_bytes) {
-    return parts_->window.reserve(payload_bytes);
+    // Decoding writes at most what parity is in the pool, or comes with the burst.
+    const std::uint64_t decoded = parts_->parity_on ? parts_->parity->held_octets() : 0;
+    return parts_->window.reserve(payload_bytes + decoded);
 }
 
 Verdict Receiver::on_packet(const wire::Packet& packet, std::span<const std::byte> tpdu,

@@ -11,6 +11,7 @@
 #include "engine/core/output.hpp"
 #include "engine/core/profile.hpp"
 #include "engine/core/window_layout.hpp"
+#include "engine/fec/kernels.hpp"
 #include "engine/types.hpp"
 #include "engine/wire/packet.hpp"
 
@@ -66,7 +67,11 @@ struct ReceiverStatistics {  // wsrm.md 2.4, and what status shows
                   losses_repaired = 0, losses_unrecoverable = 0, pending_naks = 0,
                   outstanding_naks = 0, first_nak_sqn = 0, sequences_min = 0, sequences_max = 0,
                   sequences_sum = 0, sequences_samples = 0, rate_kbits_last = 0,
-                  rate_kbits_overall = 0, packets_buffered = 0;
+                  rate_kbits_overall = 0, packets_buffered = 0,
+                  // Parity packets: intact ones, those that were not needed, those without room,
+                  // those that contradicted others or decoded to nonsense; packets made of them.
+        parity_received = 0, parity_unneeded = 0, parity_dropped = 0, parity_rejected = 0,
+                  parity_decoded = 0;
     std::uint64_t verdicts[static_cast<std::size_t>(Verdict::count_)] = {};
 };
 
@@ -75,7 +80,8 @@ class Receiver {
     // Allocates everything it will ever need, so that it can wait in a pool; start() gives it a
     // session.
     Receiver(const ReceiverParameters& parameters, const ReceiveMemory& memory,
-             const checksum::Kernels& kernels);
+             const checksum::Kernels& kernels,
+             const fec::Kernels& parity_kernels = fec::best_kernels());
     ~Receiver();
     Receiver(const Receiver&) = delete;
     Receiver& operator=(const Receiver&) = delete;

@@ -22,12 +22,17 @@ void Receiver::Parts::judge_late(std::uint64_t ordinal, bool syn, Output& out) {
 }
 
 bool Receiver::Parts::contiguous(Output& out) {
+    const std::uint64_t before = window.next();
     const bool consistent =
         window.advance([this](IndexEntry& entry, bool fragment, const FragmentNote& note,
                               std::uint64_t) { return fragments.accept(entry, fragment, note); });
     if (!consistent) {
         reset(ResetCause::inconsistent_data, out);
         return false;
+    }
+    if (parity_on) {
+        groups_passed(before);
+        if (start_recovered != 0) judge_late(window.start_ordinal(), start_recovered == 2, out);
     }
     if (end.complete(window.next())) {
         state = SessionState::finished;
@@ -59,7 +64,7 @@ Verdict Receiver::Parts::on_data(const wire::Packet& packet, std::span<const std
     if (length > tpdu.size() || length > 0xFFFF) return Verdict::malformed;
     const std::size_t header = tpdu.size() - length;
     if (length > 0 && packet.payload.data() != tpdu.data() + header) return Verdict::malformed;
-    if (packet.flags & wire::kOptParity) return Verdict::not_for_receiver;
+    if (packet.flags & wire::kOptParity) return on_parity(packet, tpdu, out);
     statistics.total_bytes += tpdu.size();
 
     if (!window.started()) {
@@ -73,6 +78,7 @@ Verdict Receiver::Parts::on_data(const wire::Packet& packet, std::span<const std
     const std::uint64_t ordinal = window.ordinal_of(packet.sqn);
     if (ordinal < window.next()) {
         if (ordinal < window.start_ordinal()) return Verdict::before_window;
+        if (parity_on) repeated(packet, tpdu, ordinal, out);
         ++statistics.duplicates;
         return Verdict::duplicate;
     }
@@ -84,6 +90,7 @@ Verdict Receiver::Parts::on_data(const wire::Packet& packet, std::span<const std
     }
     const bool in_order = ordinal == window.next() && window.lead() < ordinal;
     if (!in_order && window.held(ordinal)) {
+        if (parity_on) repeated(packet, tpdu, ordinal, out);
         ++statistics.duplicates;
         return Verdict::duplicate;
     }
@@ -127,6 +134,7 @@ Verdict Receiver::Parts::on_data(const wire::Packet& packet, std::span<const std
     if (!spm_seen) spm_request.data_heard(now, random);
     judge_late(ordinal, packet.options.has(OptionBit::syn), out);
     if (packet.options.has(OptionBit::fin)) end.fin(ordinal);
+    if (parity_on) parity_data(packet, ordinal, out);
     if (ordinal == window.next() && !contiguous(out)) return Verdict::accepted;
     if (in_order) {
         opened = window.next();

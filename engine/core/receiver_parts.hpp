@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 
 #include "engine/core/fragment_check.hpp"
 #include "engine/core/nak_builder.hpp"
 #include "engine/core/nak_scheduler.hpp"
+#include "engine/core/parity_groups.hpp"
+#include "engine/core/parity_timing.hpp"
 #include "engine/core/random.hpp"
 #include "engine/core/rate_meter.hpp"
 #include "engine/core/receive_window.hpp"
@@ -22,12 +25,18 @@ namespace fanfare::engine {
 inline constexpr std::uint32_t kOpenedPerPacket = 256;
 
 struct Receiver::Parts {
-    Parts(const ReceiverParameters& p, const ReceiveMemory& memory, const checksum::Kernels& k)
+    Parts(const ReceiverParameters& p, const ReceiveMemory& memory, const checksum::Kernels& k,
+          const fec::Kernels& parity_kernels)
         : join_limits{memory.index.size(), memory.log.size()},
           parameters(p),
           kernels(k),
           window(memory),
-          naks(p, static_cast<std::uint32_t>(memory.index.size() / 2)) {}
+          naks(p, static_cast<std::uint32_t>(memory.index.size() / 2)) {
+        if (p.parity_bytes > 0) {
+            parity =
+                std::make_unique<ParityGroups>(p.parity_bytes, memory.index.size(), parity_kernels);
+        }
+    }
 
     JoinLimits join_limits;
     ReceiverParameters parameters;
@@ -41,6 +50,8 @@ struct Receiver::Parts {
     Random random;
     RateMeter meter;
     ReceiverStatistics statistics;
+    std::unique_ptr<ParityGroups> parity;  // null: parity is ignored
+    ParityTiming timing;
 
     SessionState state = SessionState::open;
     ResetCause cause = ResetCause::none;
@@ -57,13 +68,22 @@ struct Receiver::Parts {
     bool room_refused = false;  // the last data packet inside the window found no room
     bool used = false;
     bool stalled = false;
+    bool parity_on = false;            // the source announced parity and there is room for it
+    bool on_demand = false;            // and answers parity NAKs
+    std::uint8_t start_recovered = 0;  // the first number came out of parity; 2: OPT_SYN said so
+    std::uint64_t parity_from = 0;     // groups before it can't be decoded
+    std::uint64_t decode_waits = 0;    // a group that could be decoded if the log had room
     Nanos now = 0;
 
     void start(const ReceiverIdentity& who, std::uint64_t seed, Nanos time) {
         if (used) {
             window.clear();
             fragments.clear();
+            if (parity_on) parity->clear();
         }
+        parity_on = on_demand = false;
+        start_recovered = 0;
+        parity_from = decode_waits = 0;
         used = true;
         naks.clear(time);
         identity = who;
@@ -110,6 +130,7 @@ struct Receiver::Parts {
     // allow.
     void open_missing(std::uint32_t budget) {
         if (opened < window.next()) opened = window.next();
+        if (parity_on) return open_groups(budget);
         Nanos deadline = -1;
         while (opened <= window.lead() && budget-- > 0 && naks.active() < naks.limit()) {
             if (!window.held(opened)) {
@@ -120,6 +141,9 @@ struct Receiver::Parts {
         }
     }
     bool more_to_open() const {
+        if (parity_on) {
+            return std::max(opened, window.next()) < askable_end() && naks.active() < naks.limit();
+        }
         return std::max(opened, window.next()) <= window.lead() && naks.active() < naks.limit();
     }
 
@@ -132,6 +156,32 @@ struct Receiver::Parts {
     // An intact packet named numbers out of reach.
     void jumped(Sqn trail, Output& out);
 
+    // Parity (receiver_parity.cpp). All but learn_parity and on_parity* require parity_on.
+    void learn_parity(const wire::Packet& spm);
+    void learn_spm_lead(const wire::Packet& spm, std::uint64_t lead);
+    void learn_size(std::uint64_t group, std::uint32_t size);
+    Verdict on_parity(const wire::Packet& packet, std::span<const std::byte> tpdu, Output& out);
+    Verdict on_parity_confirmation(const wire::Packet& packet);
+    Verdict keep_parity(std::uint64_t group, std::uint32_t size, std::uint32_t index,
+                        const wire::Packet& packet);
+    void try_decode(ParityGroups::Group& group);
+    void count_decoded(const ParityGroups::Group& group);
+    void retry_decode();
+    void recheck(ParityGroups::Group& group);
+    // A data packet was placed; one that is here already came again.
+    void parity_data(const wire::Packet& packet, std::uint64_t ordinal, Output& out);
+    void repeated(const wire::Packet& packet, std::span<const std::byte> tpdu,
+                  std::uint64_t ordinal, Output& out);
+    void data_size(const wire::Packet& packet, std::uint64_t ordinal);
+    void groups_passed(std::uint64_t before);
+    std::uint64_t askable_end() const;
+    bool asks_for_parity(std::uint64_t group, std::uint64_t end);
+    void open_groups(std::int64_t budget);
+    void open_numbers(std::uint64_t group, std::uint64_t until);
+    void ask_one_by_one(ParityGroups::Group& group);
+    enum class Asked : std::uint8_t { number, group, nothing };
+    Asked parity_nak_for(std::uint64_t ordinal, Sqn& sqn);
+
     Verdict on_data(const wire::Packet& packet, std::span<const std::byte> tpdu, Output& out);
     Verdict on_spm(const wire::Packet& packet, std::span<const std::byte> tpdu, Output& out);
     Verdict on_confirmation(const wire::Packet& packet, std::span<const std::byte> tpdu,
@@ -142,6 +192,7 @@ struct Receiver::Parts {
     bool run_possible() const;
     bool send_spmrs(Output& out);
     void send_naks(Output& out);
+    void send_nak(Address destination, std::span<const std::uint64_t> due, Output& out);
     void sample_window();
 };
 

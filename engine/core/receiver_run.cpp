@@ -26,7 +26,7 @@ inline std::uint32_t header_sum(const std::byte* p, std::size_t length) {
 
 bool Receiver::Parts::run_possible() const {
     return state == SessionState::open && window.started() && window.whole() && late_judged &&
-           spm_seen && !fragments.open() && !end.fin_known();
+           spm_seen && !parity_on && !fragments.open() && !end.fin_known();
 }
 
 std::size_t Receiver::take_in_order(std::span<const Received* const> packets, Nanos now) {

@@ -40,6 +40,10 @@ class RepairService {
                 continue;
             }
             const SendEntry& entry = window.at(ordinal);
+            if (entry.unused) {
+                unused(ordinal, window, now, statistics);
+                continue;
+            }
             if (entry.rdata_at != SendWindow::kLongAgo) ++statistics.naks_after_rdata;
             if (now - entry.ncf_at >= merge_) confirms_.insert(ordinal);
             // A NAK that crossed its RDATA on the way needs no second one.
@@ -47,6 +51,10 @@ class RepairService {
         }
         statistics.naks_outstanding = repairs_.count();
     }
+
+    // Parity of the group that begins with this number waits to be sent.
+    void want_parity(std::uint64_t group) { repairs_.insert(group); }
+    void parity_served(std::uint64_t group) { repairs_.erase(group); }
 
     // The next NCF: up to 63 numbers, oldest first. A list is what answers a list.
     using Confirmation = std::array<Sqn, wire::kNakListMax + 1>;
@@ -76,6 +84,19 @@ class RepairService {
     }
 
   private:
+    // Nobody can send a number that was left out; the last packet of its group says so
+    // (OPT_CURR_TGSIZE).
+    void unused(std::uint64_t ordinal, SendWindow& window, Nanos now,
+                SourceStatistics& statistics) {
+        const std::uint64_t last = ordinal - window.at(ordinal).message_offset;
+        if (!window.contains(last)) {
+            ++statistics.naks_too_late;
+            return;
+        }
+        if (now - window.at(ordinal).ncf_at >= merge_) confirms_.insert(ordinal);
+        if (now - window.at(last).rdata_at >= merge_) repairs_.insert(last);
+    }
+
     RepairQueue repairs_;
     RepairQueue confirms_;  // filled for the length of a call, longer while an Output is full
     Nanos merge_;

@@ -25,6 +25,10 @@ struct SendEntry {
     std::uint16_t length;
     bool fragment;
     bool packed;
+    std::uint8_t group_size = 0;  // actual size of the parity group whose last packet this is, when
+                                  // less than k; else 0
+    bool unused = false;  // no packet: a short parity group left the number out; `message_offset`
+                          // numbers after the group's last packet
 };
 static_assert(sizeof(SendEntry) == 64);  // one cache line
 
@@ -48,6 +52,7 @@ class SendWindow {
     bool empty() const { return trail_ == next_; }
     std::uint64_t size() const { return next_ - trail_; }
     bool full() const { return size() > mask_; }
+    std::uint64_t capacity() const { return std::uint64_t{mask_} + 1; }
     std::uint64_t bytes() const { return bytes_; }
     std::uint64_t released_position() const { return released_; }
 

@@ -10,6 +10,7 @@
 #include "engine/checksum/checksum.hpp"
 #include "engine/core/output.hpp"
 #include "engine/core/profile.hpp"
+#include "engine/fec/kernels.hpp"
 #include "engine/types.hpp"
 #include "engine/wire/packet.hpp"
 
@@ -40,14 +41,18 @@ struct SourceStatistics {  // wsrm.md 2.3, and what status shows
     std::uint64_t data_bytes_sent = 0, total_bytes_sent = 0, odata_packets_sent = 0,
                   rdata_packets_sent = 0, spm_sent = 0, ncf_sent = 0, naks_received = 0,
                   naks_too_late = 0, naks_after_rdata = 0, naks_outstanding = 0, spmr_received = 0,
-                  rejected = 0, rate_kbits_last = 0, rate_kbits_overall = 0;
+                  rejected = 0, rate_kbits_last = 0, rate_kbits_overall = 0,
+                  parity_sent = 0,  // pro-active, counted in odata_packets_sent as well
+        parity_repairs_sent = 0,    // on demand, counted in rdata_packets_sent as well
+        parity_naks_received = 0, groups_shortened = 0;
 };
 
 class Source {
   public:
-    // Allocates everything it will ever need. `kernels` outlives the source.
+    // Allocates everything it will ever need. Both tables of kernels outlive the source.
     Source(const SourceParameters& parameters, const SourceIdentity& identity, std::uint16_t mtu,
-           bool udp, const checksum::Kernels& kernels);
+           bool udp, const checksum::Kernels& kernels,
+           const fec::Kernels& parity_kernels = fec::best_kernels());
     ~Source();
     Source(const Source&) = delete;
     Source& operator=(const Source&) = delete;

@@ -49,12 +49,21 @@ bool SourcePackets::write_spm(const SpmContents& contents, TxFrame& frame) const
         // N bit: NAKs go unanswered from now on (RFC 9.8.4).
         packet.options.rst = {true, static_cast<std::uint8_t>(*contents.rst_error & 0x3F)};
     }
-    if (packet.options.present) packet.flags = wire::kOptPresent;
+    if (parameters_.parity.on()) {
+        packet.options.set(wire::OptionBit::parity_prm);
+        packet.options.parity_prm = {parameters_.parity.proactive > 0, parameters_.parity.on_demand,
+                                     parameters_.parity.group_size};
+        if (contents.group_size != 0) {
+            packet.options.set(wire::OptionBit::curr_tgsize);
+            packet.options.curr_tgsize.actual_size = contents.group_size;
+        }
+    }
+    packet.flags = wire::option_flags(wire::Type::spm, packet.options.present);
     return write_control_packet(packet, FrameKind::spm, identity_.group, parameters_.ttl,
                                 alert_on(FrameKind::spm), kernels_, frame);
 }
 
-bool SourcePackets::write_ncf(std::span<const Sqn> sqns, TxFrame& frame) const {
+bool SourcePackets::write_ncf(std::span<const Sqn> sqns, TxFrame& frame, bool parity) const {
     wire::Packet packet = common(wire::Type::ncf);
     packet.sqn = sqns.front();
     packet.source = identity_.nla;
@@ -66,6 +75,7 @@ bool SourcePackets::write_ncf(std::span<const Sqn> sqns, TxFrame& frame) const {
         packet.options.nak_list = {list, static_cast<std::uint8_t>(sqns.size() - 1)};
         packet.flags = wire::kOptPresent | wire::kOptNetworkSignificant;
     }
+    if (parity) packet.flags |= wire::kOptParity;
     return write_control_packet(packet, FrameKind::ncf, identity_.group, parameters_.ttl,
                                 alert_on(FrameKind::ncf), kernels_, frame);
 }
@@ -82,11 +92,17 @@ void SourcePackets::set_options(const DataContents& contents, const SendEntry& e
     }
     if (contents.syn) packet.options.set(wire::OptionBit::syn);
     if (entry.packed) packet.options.set(wire::OptionBit::packed);
-    if (packet.options.present) packet.flags = wire::kOptPresent;
+    if (entry.group_size != 0) {
+        packet.options.set(wire::OptionBit::curr_tgsize);
+        packet.options.curr_tgsize.actual_size = entry.group_size;
+    }
+    if (packet.options.present)
+        packet.flags = wire::option_flags(packet.type, packet.options.present);
 }
 
 std::uint32_t SourcePackets::data_size(const DataContents& contents, const SendEntry& entry) const {
-    if (!entry.fragment && !entry.packed && !contents.join && !contents.syn) {
+    if (!entry.fragment && !entry.packed && entry.group_size == 0 && !contents.join &&
+        !contents.syn) {
         return static_cast<std::uint32_t>(wire::kDataHeaderSize) + entry.length;
     }
     wire::Packet packet{};
@@ -100,7 +116,8 @@ bool SourcePackets::write_data(const DataContents& contents, const SendEntry& en
     const auto type = contents.repair ? wire::Type::rdata : wire::Type::odata;
     std::size_t header = wire::kDataHeaderSize;
     std::byte* const packet_start = frame.data;
-    if (!entry.fragment && !entry.packed && !contents.join && !contents.syn) {
+    if (!entry.fragment && !entry.packed && entry.group_size == 0 && !contents.join &&
+        !contents.syn) {
         if (frame.capacity < header) return false;
         std::memcpy(packet_start, plain_, header);
         packet_start[kTypeOffset] = static_cast<std::byte>(type);
@@ -127,12 +144,67 @@ bool SourcePackets::write_data(const DataContents& contents, const SendEntry& en
     return true;
 }
 
+wire::Packet SourcePackets::parity_packet(const ParityContents& contents) const {
+    wire::Packet packet = common(contents.repair ? wire::Type::rdata : wire::Type::odata);
+    wire::Options& options = packet.options;
+    packet.sqn = contents.sqn;
+    packet.trail = contents.trail;
+    packet.payload = contents.payload;
+    if (contents.symbol_fragment != nullptr) {
+        options.set(wire::OptionBit::fragment);
+        options.encoded |= wire::bit(wire::OptionBit::fragment);
+        options.fragment = contents.symbol_fragment->fragment_option();
+    }
+    if (contents.symbol_packed != nullptr) {
+        options.set(wire::OptionBit::packed);
+        options.encoded |= wire::bit(wire::OptionBit::packed);
+        options.packed = {contents.symbol_packed->packed_octet()};
+    }
+    if (contents.group != 0) {
+        options.set(wire::OptionBit::parity_grp);
+        options.parity_grp.group = contents.group;
+    }
+    if (contents.group_size != 0) {
+        options.set(wire::OptionBit::curr_tgsize);
+        options.curr_tgsize.actual_size = contents.group_size;
+    }
+    if (contents.syn) options.set(wire::OptionBit::syn);
+    if (contents.fin) options.set(wire::OptionBit::fin);
+    packet.flags =
+        static_cast<std::uint8_t>(wire::option_flags(packet.type, options.present) |
+                                  wire::kOptParity | (contents.variable ? wire::kOptVarPktLen : 0));
+    return packet;
+}
+
+std::uint32_t SourcePackets::parity_size(const ParityContents& contents) const {
+    return static_cast<std::uint32_t>(wire::encoded_size(parity_packet(contents)));
+}
+
+bool SourcePackets::write_parity(const ParityContents& contents, TxFrame& frame) const {
+    const wire::Packet packet = parity_packet(contents);
+    const std::size_t header = wire::encode(packet, {frame.data, frame.capacity}, false);
+    const std::size_t length = contents.payload.size();
+    if (header == 0 || frame.capacity - header < length) return false;
+    const std::uint32_t sum =
+        kernels_.copy_and_sum(frame.data + header, contents.payload.data(), length);
+    store_checksum(frame.data, checksum::add(kernels_.sum(frame.data, header), sum, header));
+    frame.length = static_cast<std::uint16_t>(header + length);
+    frame.kind = contents.repair ? FrameKind::rdata : FrameKind::odata;
+    frame.ttl = parameters_.ttl;
+    frame.router_alert = alert_on(frame.kind);
+    frame.destination = identity_.group;
+    return true;
+}
+
 bool SourcePackets::syn_fits(const SendEntry& first) const {
     DataContents contents{};
     contents.syn = true;
+    SendEntry alone = first;
+    // It may turn out to be all of its parity group; only its RDATA can say so.
+    if (parameters_.parity.on()) alone.group_size = 1;
     // The ODATA's OPT_JOIN stands in place of the Router Alert that only the RDATA has.
     const std::uint32_t repair =
-        data_size(contents, first) + datagram_overhead(parameters_.router_alert, udp_);
+        data_size(contents, alone) + datagram_overhead(parameters_.router_alert, udp_);
     if (parameters_.announce_first || parameters_.late_join_percent > 0) contents.join = 0;
     const std::uint32_t original = data_size(contents, first) + datagram_overhead(false, udp_);
     return repair <= mtu_ && original <= mtu_;

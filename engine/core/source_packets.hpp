@@ -8,6 +8,7 @@
 
 #include "engine/checksum/checksum.hpp"
 #include "engine/core/output.hpp"
+#include "engine/core/parity_symbol.hpp"
 #include "engine/core/profile.hpp"
 #include "engine/core/send_window.hpp"
 #include "engine/core/source.hpp"
@@ -30,10 +31,11 @@ class SourcePackets {
         std::optional<Sqn> join;
         bool fin = false;
         std::optional<std::uint8_t> rst_error;
+        std::uint8_t group_size = 0;  // of the short parity group that `lead` ends; else 0
     };
     bool write_spm(const SpmContents& contents, TxFrame& frame) const;
-    // `sqns` ascending, 1 to 63 of them.
-    bool write_ncf(std::span<const Sqn> sqns, TxFrame& frame) const;
+    // `sqns` ascending, 1 to 63 of them; with `parity` each names a group and a count (RFC 11.3.2).
+    bool write_ncf(std::span<const Sqn> sqns, TxFrame& frame, bool parity = false) const;
 
     struct DataContents {
         Sqn sqn, trail;
@@ -48,6 +50,22 @@ class SourcePackets {
     // Octets of the packet that write_data would write.
     std::uint32_t data_size(const DataContents& contents, const SendEntry& entry) const;
 
+    // A parity packet (RFC 3208 11.3.3, 11.3.4).
+    struct ParityContents {
+        Sqn sqn = 0, trail = 0;         // sqn: group and number of the packet within k
+        std::uint32_t group = 0;        // OPT_PARITY_GRP; 0: none
+        std::uint8_t group_size = 0;    // OPT_CURR_TGSIZE; 0: the group is full
+        bool repair = false;            // on demand
+        bool syn = false, fin = false;  // the session's first or last group
+        bool variable = false;          // the payload ends in an encoded length
+        // Encoded options; nullptr where no packet of the group has them.
+        const ParitySymbol* symbol_fragment = nullptr;
+        const ParitySymbol* symbol_packed = nullptr;
+        std::span<const std::byte> payload;
+    };
+    bool write_parity(const ParityContents& contents, TxFrame& frame) const;
+    std::uint32_t parity_size(const ParityContents& contents) const;
+
     // OPT_SYN on the first packet where there is room for it, alike in the ODATA and its RDATA.
     bool syn_fits(const SendEntry& first) const;
 
@@ -58,8 +76,12 @@ class SourcePackets {
         return packet + datagram_overhead(alert_on(kind), udp_);
     }
 
+    // The IP datagram of the largest packet that the session may send.
+    std::uint32_t largest_datagram() const { return mtu_; }
+
   private:
     wire::Packet common(wire::Type type) const;
+    wire::Packet parity_packet(const ParityContents& contents) const;
     void set_options(const DataContents& contents, const SendEntry& entry,
                      wire::Packet& packet) const;
 

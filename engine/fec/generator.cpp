@@ -19,6 +19,25 @@ void generator_row(std::size_t k, std::size_t j, std::span<Octet> row) {
     }
 }
 
+RowMaker::RowMaker(std::size_t k) : k_(k) {
+    for (std::size_t i = 0; i < k; ++i) {
+        Octet below = 1;
+        for (std::size_t m = 0; m < k; ++m) {
+            if (m != i) below = multiply(below, static_cast<Octet>(point(i) ^ point(m)));
+        }
+        below_[i] = below;
+    }
+}
+
+void RowMaker::row(std::size_t j, std::span<Octet> out) const {
+    const Octet x = point(j);
+    Octet all = 1;
+    for (std::size_t m = 0; m < k_; ++m) all = multiply(all, static_cast<Octet>(x ^ point(m)));
+    for (std::size_t i = 0; i < k_; ++i) {
+        out[i] = divide(all, multiply(static_cast<Octet>(x ^ point(i)), below_[i]));
+    }
+}
+
 bool decoding_rows(std::size_t k, std::span<const std::uint8_t> have,
                    std::span<const std::uint8_t> missing, std::span<Octet> out,
                    std::span<Octet> scratch) {

@@ -3,6 +3,7 @@
 // much parity as it comes to need.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -20,6 +21,20 @@ constexpr Octet point(std::size_t j) {
 // Writes row `j` (k <= j < 255) of the generator for groups of k: k coefficients, one a data
 // packet.
 void generator_row(std::size_t k, std::size_t j, std::span<Octet> row);
+
+// The rows of groups of one k as generator_row has them, with the work that all rows share done
+// once: a row costs k multiplications instead of k * k.
+class RowMaker {
+  public:
+    // 1 <= k <= kMaxData.
+    explicit RowMaker(std::size_t k);
+    // Writes row `j` (k <= j < 255): k coefficients.
+    void row(std::size_t j, std::span<Octet> out) const;
+
+  private:
+    std::size_t k_;
+    std::array<Octet, kMaxData> below_{};  // product over m != i of (x_i + x_m)
+};
 
 // Writes the coefficients that make the missing data packets out of k received ones.
 //   have      k distinct rows of the group that arrived, in the order the decoder will pass them: j

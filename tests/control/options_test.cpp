@@ -203,8 +203,25 @@ TEST_F(Options, Check51_to_55_FEC_figures_are_judged) {
     EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{0, 0, 128, 9}), 0) << "0 is taken as 255";
     EXPECT_EQ(value<RmFecInfo>(id, kRmUseFec).on_demand, 1);
 }
-TEST_F(Options, Connect_with_parity_says_that_there_is_none) {
+TEST_F(Options, The_session_gets_the_parity_that_was_set) {
     const auto id = socket();
+    ASSERT_EQ(set(id, kRmUseFec, RmFecInfo{100, 2, 8, 1}), 0);
+    ASSERT_EQ(connect(id), 0);
+    const auto& parity = services.sources_made.back().parameters.parity;
+    EXPECT_EQ(parity.group_size, 8);
+    EXPECT_EQ(parity.block_size, 100);
+    EXPECT_EQ(parity.proactive, 2);
+    EXPECT_TRUE(parity.on_demand);
+    EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{255, 2, 8, 0}), EISCONN) << "not in a session";
+}
+TEST_F(Options, Without_RM_USE_FEC_a_session_has_no_parity) {
+    const auto id = socket();
+    ASSERT_EQ(connect(id), 0);
+    EXPECT_FALSE(services.sources_made.back().parameters.parity.on());
+}
+TEST_F(Options, Connect_with_parity_towards_OpenPGM_says_that_it_cannot_be) {
+    const auto id = socket();
+    ASSERT_EQ(set(id, ipc::kOptionProfile, std::uint32_t{2}), 0);
     ASSERT_EQ(set(id, kRmUseFec, RmFecInfo{255, 2, 8, 0}), 0);
     const auto answer = address_call(ipc::RequestType::connect, id, kGroup, kPort);
     EXPECT_EQ(answer.error, EOPNOTSUPP);

@@ -61,11 +61,12 @@ TEST(Allocation, TheWatchSeesAnAllocation) {
 
 // A session with a tenth of everything lost, from its first SPM to its last, with a gap of
 // thousands, a restart of the receiver, and every kind of packet.
-TEST(Allocation, NoCallOnTheWayOfAPacketAllocates) {
+void expect_no_allocation(const ParityParameters& parity) {
     const std::uint64_t seed = 31;
     std::cout << "seed " << seed << "\n";
     Random random(seed);
     SourceParameters parameters = profile(ProfileName::lan).source;
+    parameters.parity = parity;
     SourceIdentity identity{kTsi, kDataPort, kGroup, kSourceAddress, 0, seed};
     Source source(parameters, identity, 1500, true, checksum::best_kernels());
     std::vector<IndexEntry> index(1u << 14);
@@ -127,6 +128,16 @@ TEST(Allocation, NoCallOnTheWayOfAPacketAllocates) {
     EXPECT_EQ(g_allocations, 0u);
     EXPECT_GT(receiver.statistics().losses_repaired, 100u);
     EXPECT_GT(source.statistics().rdata_packets_sent, 1000u);
+    if (parity.on()) {
+        EXPECT_GT(receiver.statistics().parity_decoded, 1000u);
+        EXPECT_GT(receiver.statistics().parity_naks_sent, 100u);
+    }
+}
+TEST(Allocation, NoCallOnTheWayOfAPacketAllocates) {
+    expect_no_allocation({});
+}
+TEST(Allocation, NeitherDoesParity) {
+    expect_no_allocation({8, 255, 1, true});
 }
 
 }  // namespace

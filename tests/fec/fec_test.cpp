@@ -70,6 +70,17 @@ Bytes row_of(std::size_t k, std::size_t j) {
     return row;
 }
 
+TEST(Generator, RowsMadeOneAfterTheOtherAreTheRowsMadeAlone) {
+    for (std::size_t k = 2; k <= kMaxData; k *= 2) {
+        const RowMaker maker(k);
+        for (std::size_t j = k; j < kMaxPackets; ++j) {
+            Bytes row(k);
+            maker.row(j, row);
+            EXPECT_EQ(row, row_of(k, j)) << k << " " << j;
+        }
+    }
+}
+
 TEST(Galois, TablesAgreeWithThePublishedChecks) {
     const auto check = vectors()["gf_check"];
     for (std::size_t i = 0; i < 16; ++i) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/core/packet_writer.hpp"
+#include "engine/core/parity_encoder.hpp"
 #include "engine/core/receiver.hpp"
 #include "engine/wire/octets.hpp"
 
@@ -76,7 +77,11 @@ class World {
                     tick();
                     break;
                 default:
-                    tick();
+                    if (operation & 8) {
+                        parity(operation);
+                    } else {
+                        tick();
+                    }
                     break;
             }
             check();
@@ -130,6 +135,13 @@ class World {
             p.options.fragment = {number(), input_.octet() * 4u, input_.octet() * 8u};
         }
         if (options & 32) p.options.set(wire::OptionBit::packed);
+        if (options & 64) {
+            p.options.set(wire::OptionBit::curr_tgsize);
+            p.options.curr_tgsize.actual_size = (p.sqn & (k_ - 1)) + 1;
+        }
+        if (sent_.size() < 256 || sent_.count(p.sqn) != 0) sent_[p.sqn] = payload;
+        // Lost: only parity can bring it.
+        if (operation & 64 && options & 128) return;
         give(p, operation & 128, payload);
     }
     void spm(std::uint32_t operation) {
@@ -145,6 +157,62 @@ class World {
             p.options.set(wire::OptionBit::join);
             p.options.join.min_sqn = number();
         }
+        if (options & 128) {
+            p.options.set(wire::OptionBit::parity_prm);
+            const std::uint32_t how = input_.octet();
+            p.options.parity_prm = {(how & 1) != 0, (how & 2) != 0,
+                                    how & 4 ? input_.octet() : 2u << (how >> 3) % 5};
+            k_ = 2u << (how >> 3) % 5;
+            if (how & 128) {
+                p.options.set(wire::OptionBit::curr_tgsize);
+                p.options.curr_tgsize.actual_size = input_.octet() % 33;
+            }
+        }
+        give(p, operation & 128, {});
+    }
+    // Parity: computed over what was sent before (what was not counts as empty), or anything.
+    void parity(std::uint32_t operation) {
+        wire::Packet p = packet(operation & 16 ? wire::Type::rdata : wire::Type::odata);
+        const std::uint32_t how = input_.octet();
+        const Sqn group = number() & ~Sqn{k_ - 1};
+        const std::uint32_t index = input_.octet() % (how & 1 ? 4 : 255);
+        ParityEncoder encoder(k_, 1, 2048, fec::best_kernels());
+        std::vector<std::byte> payload;
+        p.flags = wire::kOptParity;
+        if (how & 2) {
+            encoder.set_rows(index % (255 - k_));
+            for (std::uint32_t i = 0; i < k_; ++i) {
+                const auto& data = sent_[group + i];
+                encoder.fold(i,
+                             ParitySymbol(nullptr, false, static_cast<std::uint16_t>(data.size())),
+                             false, false, data.data(), data.size());
+            }
+            encoder.close();
+            payload.assign(encoder.payload(0).begin(), encoder.payload(0).end());
+            if (encoder.variable()) p.flags |= wire::kOptVarPktLen;
+        } else {
+            payload.resize(input_.octet() * (how & 4 ? 8 : 1));
+            for (auto& octet : payload) octet = static_cast<std::byte>(input_.octet());
+            if (how & 8) p.flags |= wire::kOptVarPktLen;
+        }
+        p.sqn = group | (index % k_);
+        p.trail = operation & 32 ? number() : p.sqn;
+        p.payload = payload;
+        if (index >= k_ || (how & 16)) {
+            p.options.set(wire::OptionBit::parity_grp);
+            p.options.parity_grp.group = how & 16 ? input_.word() : index / k_;
+        }
+        if (how & 32) {
+            p.options.set(wire::OptionBit::curr_tgsize);
+            p.options.curr_tgsize.actual_size =
+                how & 64 ? input_.word() : input_.octet() % (k_ + 1);
+        }
+        if ((how & 128) && !(how & 2)) {
+            p.options.set(wire::OptionBit::fragment);
+            p.options.encoded = wire::bit(wire::OptionBit::fragment);
+            p.options.fragment = {number(), input_.octet(), input_.octet(),
+                                  static_cast<std::uint8_t>(input_.octet() & 0x80)};
+        }
         give(p, operation & 128, {});
     }
     void request(std::uint32_t operation) {
@@ -154,6 +222,7 @@ class World {
         p.sqn = number();
         p.source = kSource;
         p.group = kGroup;
+        if (operation & 64) p.flags = wire::kOptParity;
         std::byte list[4 * wire::kNakListMax];
         const std::size_t count = operation & 32 ? 1 + input_.octet() % wire::kNakListMax : 0;
         for (std::size_t i = 0; i < count; ++i) wire::put32(list + 4 * i, number());
@@ -193,7 +262,7 @@ class World {
         require(verdict < Verdict::count_);
         sent(out);
         const bool is_data = p.type == wire::Type::odata || p.type == wire::Type::rdata;
-        if (!is_data || verdict != Verdict::accepted) return;
+        if (!is_data || verdict != Verdict::accepted || (p.flags & wire::kOptParity) != 0) return;
         require(checksum::intact(checksum::best_kernels().sum(octets.data(), octets.size())));
         // Relative to the first number that was missing before this packet.
         const std::uint64_t base = checked_ != 0 ? checked_ : receiver_.start_ordinal();
@@ -234,11 +303,16 @@ class World {
             const IndexEntry& entry = index_[checked_ & (index_.size() - 1)];
             require(entry.sqn == static_cast<Sqn>(checked_));
             const auto expected = accepted_.find(checked_);
-            require(expected != accepted_.end());
             const std::size_t place = entry.place & (log_.size() - 1);
-            require(entry.length == expected->second.size());
             require(entry.length <= log_.size() - place);
             require((entry.flags & (kEntryData | kEntryVoid)) != 0);
+            if (expected == accepted_.end()) {
+                // Left out by a short group, or made of parity, which may be anything.
+                if (entry.flags & kEntryVoid && entry.length == 0) continue;
+                require(++made_ <= receiver_.statistics().parity_decoded);
+                continue;
+            }
+            require(entry.length == expected->second.size());
             require(entry.length == 0 ||
                     std::memcmp(log_.data() + place, expected->second.data(), entry.length) == 0);
             accepted_.erase(expected);
@@ -254,6 +328,9 @@ class World {
     std::vector<std::vector<std::byte>> buffers_;
     std::vector<TxFrame> frames_;
     std::map<std::uint64_t, std::vector<std::byte>> accepted_;
+    std::map<Sqn, std::vector<std::byte>> sent_;
+    std::uint32_t k_ = 4;
+    std::uint64_t made_ = 0;
     Reservation reserved_{};
     std::uint64_t checked_ = 0;
     std::uint32_t fill_ = 1;

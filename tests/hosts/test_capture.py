@@ -67,6 +67,13 @@ class Capture(TransferTest):
     def test_a_raw_session_of_fragments(self):
         self.judge(self.session(publish=('--message', '9000')))
 
+    def test_a_session_with_parity(self):
+        path = self.session(publish=('--message', '9000', '--fec', '8,1,on-demand'))
+        self.judge(path)
+        self.assertGreater(self.count(path, 'pgm.hdr.opts.parity == 1 && pgm.hdr.type == 4'), 0)
+        self.assertGreater(self.count(path, 'pgm.hdr.opts.parity == 1 && pgm.hdr.type == 5'), 0)
+        self.assertGreater(self.count(path, 'pgm.hdr.opts.parity == 1 && pgm.hdr.type == 8'), 0)
+
     def test_a_udp_session(self):
         self.judge(self.session('--udp', '7600'), '-d', 'udp.port==7600,pgm')
 

@@ -65,6 +65,15 @@ SenderPlan draw_sender(Draw& d, std::size_t number) {
         plan.give = static_cast<std::uint32_t>(r.below(plan.content.messages));
         d.allowance.silence = true;  // its three last SPMs may all be lost
     }
+    if (r.chance(0.4)) {
+        engine::ParityParameters& parity = plan.parameters.parity;
+        parity.group_size = static_cast<std::uint8_t>(2u << r.below(7));
+        parity.proactive = static_cast<std::uint8_t>(r.below(4));
+        parity.on_demand = parity.proactive == 0 || r.chance(0.5);
+        // Now and then so little that it is used up.
+        parity.block_size = static_cast<std::uint8_t>(
+            r.chance(0.3) ? parity.group_size + std::max<std::uint32_t>(parity.proactive, 1) : 255);
+    }
     (void)number;
     return plan;
 }

@@ -261,6 +261,72 @@ TEST(Story, TwoWorkersOnOnePortDeliverAsOne) {
     }
 }
 
+// Whether an ODATA is data, and which number of its group it has.
+bool data_of_group(Type type, std::span<const std::byte> tpdu, std::uint32_t k, std::uint32_t n) {
+    wire::Packet packet;
+    return type == Type::odata && wire::decode(tpdu, packet) == wire::DecodeError::none &&
+           (packet.flags & wire::kOptParity) == 0 && packet.sqn % k == n;
+}
+
+TEST(Story, ParityBringsBackWhatIsLostAndNobodyAsks) {
+    Story story(3);
+    story.sender.parameters.parity = {8, 255, 2, false};
+    story.drop_if = [](Type type, std::span<const std::byte> tpdu, std::uint64_t) {
+        return data_of_group(type, tpdu, 8, 1) || data_of_group(type, tpdu, 8, 6);
+    };
+    ASSERT_EQ(story.run_until_idle(), "");
+    expect_delivered(story);
+    EXPECT_EQ(story.sent(Type::nak), 0u);
+    EXPECT_EQ(story.sent(Type::rdata), 0u);
+}
+
+TEST(Story, ParityOnDemandIsAskedForByGroup) {
+    Story story(3);
+    story.sender.parameters.parity = {16, 255, 0, true};
+    std::uint64_t parity_naks = 0, naks = 0;
+    story.drop_if = [&](Type type, std::span<const std::byte> tpdu, std::uint64_t) {
+        if (type == Type::nak) {
+            const bool parity = (std::to_integer<unsigned>(tpdu[5]) & wire::kOptParity) != 0;
+            ++(parity ? parity_naks : naks);
+        }
+        return data_of_group(type, tpdu, 16, 3) || data_of_group(type, tpdu, 16, 15);
+    };
+    ASSERT_EQ(story.run_until_idle(), "");
+    expect_delivered(story);
+    EXPECT_GT(parity_naks, 0u);
+    EXPECT_EQ(naks, 0u);
+    EXPECT_GT(story.sent(Type::rdata), 0u);
+}
+
+TEST(Story, ParityCarriesPackedMessagesFragmentsAndStreams) {
+    for (const auto format :
+         {ipc::SendFormat::packed, ipc::SendFormat::message, ipc::SendFormat::stream}) {
+        Story story(2);
+        story.sender.format = format;
+        story.sender.parameters.packed = format == ipc::SendFormat::packed;
+        story.sender.parameters.parity = {8, 255, 1, true};
+        story.sender.content = {
+            .seed = 7, .messages = 400, .longest = 12'000, .long_share = 0.1, .short_most = 90};
+        story.drop_if = [](Type type, std::span<const std::byte> tpdu, std::uint64_t) {
+            return data_of_group(type, tpdu, 8, 2) || data_of_group(type, tpdu, 8, 5);
+        };
+        ASSERT_EQ(story.run_until_idle(), "");
+        expect_delivered(story);
+    }
+}
+
+TEST(Story, ASlowFeedWithParityUsesShortGroups) {
+    Story story(2);
+    story.sender.parameters.parity = {8, 255, 1, false};
+    story.sender.gap_ns = 5 * kMillisecond;
+    story.drop_if = [](Type type, std::span<const std::byte> tpdu, std::uint64_t n) {
+        return data_of_group(type, tpdu, 8, 0) && n % 3 == 0;
+    };
+    ASSERT_EQ(story.run_until_idle(), "");
+    expect_delivered(story);
+    EXPECT_EQ(story.sent(Type::nak), 0u);
+}
+
 TEST(Story, EverythingLentComesBack) {
     Story story(2);
     story.drop(Type::odata, 3);

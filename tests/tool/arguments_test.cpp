@@ -92,6 +92,22 @@ struct Refused {
     std::vector<const char*> names;
 };
 
+TEST(Arguments, ParityIsGroupProactiveAndOnDemand) {
+    const char* const line[] = {"fanfare", "pub", "239.1.1.1:1", "--fec", "8,2"};
+    std::string help;
+    auto parity = parse_command_line(5, line, help)->publish.parity;
+    ASSERT_TRUE(parity);
+    EXPECT_EQ(parity->group, 8);
+    EXPECT_EQ(parity->proactive, 2);
+    EXPECT_FALSE(parity->on_demand);
+    const char* const other[] = {"fanfare", "pub", "239.1.1.1:1", "--fec", "128,0,on-demand"};
+    parity = parse_command_line(5, other, help)->publish.parity;
+    ASSERT_TRUE(parity);
+    EXPECT_EQ(parity->group, 128);
+    EXPECT_EQ(parity->proactive, 0);
+    EXPECT_TRUE(parity->on_demand);
+}
+
 TEST(Arguments, EveryWrongLineIsNamedInOneLine) {
     const Refused table[] = {
         {"", {"pub", "sub"}},
@@ -125,7 +141,14 @@ TEST(Arguments, EveryWrongLineIsNamedInOneLine) {
         {"pub 239.1.1.1:1 --pack", {"--pack", "--lines"}},
         {"pub 239.1.1.1:1 --zmq", {"--zmq", "--lines"}},
         {"pub 239.1.1.1:1 --zmq --lines --pack", {"--pack"}},
-        {"pub 239.1.1.1:1 --fec 8,2", {"--fec", "parity"}},
+        {"pub 239.1.1.1:1 --fec 8", {"--fec", "8"}},
+        {"pub 239.1.1.1:1 --fec 12,2", {"--fec", "12"}},
+        {"pub 239.1.1.1:1 --fec 256,2", {"--fec", "256"}},
+        {"pub 239.1.1.1:1 --fec 8,0", {"--fec", "on-demand"}},
+        {"pub 239.1.1.1:1 --fec 128,128", {"--fec", "128"}},
+        {"pub 239.1.1.1:1 --fec 8,2,always", {"--fec", "always"}},
+        {"pub 239.1.1.1:1 --fec 8,2 --profile openpgm", {"--fec", "openpgm"}},
+        {"pub 239.1.1.1:1 --fec 8,2 --zmq --lines", {"--fec", "--zmq"}},
         {"pub 239.1.1.1:1 --feed 5", {"--feed", "5"}},
         {"pub 239.1.1.1:1 --feed a,b", {"--feed", "a"}},
         {"pub 239.1.1.1:1 --feed 1,2 --lines", {"--feed"}},
