@@ -30,35 +30,41 @@ struct FrameNote {
 
 class FrameQueue {
   public:
-    explicit FrameQueue(std::size_t capacity) : frames_(capacity), notes_(capacity) {
+    // Twice the room: what left makes way at the front, and the rest moves down once a lap.
+    explicit FrameQueue(std::size_t capacity)
+        : capacity_(capacity), frames_(2 * capacity), notes_(2 * capacity) {
         returns_.reserve(2 * capacity);
     }
 
-    std::span<engine::TxFrame> room() { return {frames_.data() + ready_, have_ - ready_}; }
+    std::span<engine::TxFrame> room() { return {&frame(ready_), have_ - ready_}; }
     std::size_t room_count() const { return have_ - ready_; }
     std::size_t ready() const { return ready_; }
     std::size_t looped() const { return looped_; }
     std::size_t have() const { return have_; }
-    std::size_t capacity() const { return frames_.size(); }
-    engine::TxFrame& frame(std::size_t i) { return frames_[i]; }
-    FrameNote& note(std::size_t i) { return notes_[i]; }
+    std::size_t capacity() const { return capacity_; }
+    engine::TxFrame& frame(std::size_t i) { return frames_.data()[front_ + i]; }
+    FrameNote& note(std::size_t i) { return notes_.data()[front_ + i]; }
 
     // Where lent frames go; added(n) says how many came.
-    std::span<engine::TxFrame> places() { return {frames_.data() + have_, frames_.size() - have_}; }
+    std::span<engine::TxFrame> places() {
+        if (front_ > capacity_) move_down();
+        return {&frame(have_), capacity_ - have_};
+    }
     void added(std::size_t count) { have_ += count; }
 
     // The first empty frame was written; returns its place.
     std::size_t commit() {
-        notes_[ready_] = FrameNote{};
+        note(ready_) = FrameNote{};
         return ready_++;
     }
     void set_looped(std::size_t count) { looped_ = count; }
 
     // A frame from elsewhere (the ARP table) that is ready to leave; false when there is no place.
     bool insert(const engine::TxFrame& frame) {
-        if (have_ == frames_.size()) return false;
-        frames_[have_++] = frames_[ready_];
-        frames_[ready_] = frame;
+        if (have_ == capacity_) return false;
+        if (front_ > capacity_) move_down();
+        this->frame(have_++) = this->frame(ready_);
+        this->frame(ready_) = frame;
         const std::size_t place = commit();
         // It was looped when it was first queued.
         if (looped_ == place) looped_ = ready_;
@@ -74,14 +80,14 @@ class FrameQueue {
     std::size_t sift() {
         std::size_t kept = 0;
         for (std::size_t i = 0; i < looped_; ++i) {
-            if (notes_[i].send && !notes_[i].held) {
+            if (note(i).send && !note(i).held) {
                 if (kept != i) {
-                    frames_[kept] = frames_[i];
-                    notes_[kept] = notes_[i];
+                    frame(kept) = frame(i);
+                    note(kept) = note(i);
                 }
                 ++kept;
-            } else if (!notes_[i].held) {
-                put_back(frames_[i]);
+            } else if (!note(i).held) {
+                put_back(frame(i));
             }
         }
         if (kept != looped_) close_gap(kept, looped_);
@@ -89,32 +95,39 @@ class FrameQueue {
     }
     // The first `count` have left.
     void left(std::size_t count) {
-        if (count > 0) close_gap(0, count);
+        front_ += count;
+        looped_ -= count;
+        ready_ -= count;
+        have_ -= count;
     }
     // Everything lent and not sent goes back.
     void return_all() {
         for (std::size_t i = 0; i < have_; ++i) {
-            if (i >= ready_ || !notes_[i].held) put_back(frames_[i]);
+            if (i >= ready_ || !note(i).held) put_back(frame(i));
         }
-        looped_ = ready_ = have_ = 0;
+        front_ = looped_ = ready_ = have_ = 0;
     }
 
   private:
     // Takes [from, to) out; to <= looped.
     void close_gap(std::size_t from, std::size_t to) {
-        const auto at = [](auto& v, std::size_t i) {
-            return v.begin() + static_cast<std::ptrdiff_t>(i);
-        };
-        std::move(at(frames_, to), at(frames_, have_), at(frames_, from));
-        std::move(at(notes_, to), at(notes_, ready_), at(notes_, from));
+        std::copy(&frame(to), &frame(have_), &frame(from));
+        std::copy(&note(to), &note(ready_), &note(from));
         looped_ -= to - from;
         ready_ -= to - from;
         have_ -= to - from;
     }
+    void move_down() {
+        std::copy(&frame(0), &frame(have_), frames_.data());
+        std::copy(&note(0), &note(ready_), notes_.data());
+        front_ = 0;
+    }
 
+    std::size_t capacity_;
     std::vector<engine::TxFrame> frames_;
     std::vector<FrameNote> notes_;
     std::vector<engine::TxFrame> returns_;
+    std::size_t front_ = 0;  // where [0, ...) begins; front_ + capacity_ stays inside the arrays
     std::size_t looped_ = 0, ready_ = 0, have_ = 0;
 };
 

@@ -25,6 +25,17 @@ ipc::RecordHeader copy_header(const std::byte* from) {
     return header;
 }
 
+// Moves a payload to a lower place in the log, where the two may overlap: whole vectors upwards,
+// each read before it is overwritten. Up to 15 octets behind the payload are read (its record's
+// padding) and written (below the padding's end, where everything was moved already).
+void move_down(std::byte* to, const std::byte* from, std::size_t length) {
+    for (std::size_t i = 0; i < length; i += ipc::kRecordAlignment) {
+        std::byte block[ipc::kRecordAlignment];
+        std::memcpy(block, from + i, sizeof block);
+        std::memcpy(to + i, block, sizeof block);
+    }
+}
+
 }  // namespace
 
 // The record at `position`, judged by its lengths alone.
@@ -48,11 +59,33 @@ PublicationCutter::Found PublicationCutter::look(std::uint64_t position, std::ui
     return Found::record;
 }
 
-// Whether the record is a whole message of one packet.
-bool PublicationCutter::whole_message(const Record& record) const {
-    const ipc::RecordHeader& header = record.header;
-    return header.message_offset == 0 && header.message_length == header.length &&
-           header.length <= tsdu_;
+// The record at position_ when it is a whole message of one packet and nothing is open: look() for
+// what nearly every record is. False: it may be anything.
+inline bool PublicationCutter::usual_record(std::uint64_t tail, Record& record) const {
+    const std::uint64_t room = std::min(to_end(position_), tail - position_);
+    if (open_left_ != 0 || room < sizeof(ipc::RecordHeader)) return false;
+    // Each word is loaded exactly once: what was checked is what is used.
+    const auto* const words = reinterpret_cast<const std::uint64_t*>(at(position_));
+    const std::uint64_t first = __atomic_load_n(words, __ATOMIC_RELAXED);
+    const std::uint64_t second = __atomic_load_n(words + 1, __ATOMIC_RELAXED);
+    // No flags, offset 0, and the message is as long as the record.
+    const auto length = static_cast<std::uint32_t>(first);
+    if (first != second || first != length || length > tsdu_) return false;
+    const std::uint64_t bytes = ipc::record_bytes(length);
+    if (bytes > room) return false;
+    record.header.length = length;
+    record.position = position_;
+    record.end = position_ + bytes;
+    return true;
+}
+
+inline engine::Publish PublicationCutter::next_message(const Record& record) {
+    engine::Publish item;
+    item.data = at(record.position) + sizeof(ipc::RecordHeader);
+    item.length = static_cast<std::uint16_t>(record.header.length);
+    item.message_length = record.header.length;
+    item.release_position = position_ = record.end;
+    return item;
 }
 
 // Takes the record as the next part of a message; false when it is not.
@@ -148,13 +181,13 @@ engine::Publish PublicationCutter::next_whole(std::uint64_t tail) {
     position_ = record_end_;
     while (format_ == ipc::SendFormat::packed && to_end(position_) != log_bytes_) {
         Record record;
-        if (look(position_, tail, record) != Found::record || !whole_message(record)) break;
+        if (!usual_record(tail, record)) break;
         const std::uint32_t length = record.header.length;
         const std::uint32_t used = messages == 1 ? kContainerLength + size : size;
         if (used + kContainerLength + length > tsdu_) break;
         if (messages++ == 1) net::store16(container, static_cast<std::uint16_t>(size));
         const std::byte* from = at(record.position) + sizeof(ipc::RecordHeader);
-        std::memmove(container + used + kContainerLength, from, length);
+        move_down(container + used + kContainerLength, from, length);
         net::store16(container + used, static_cast<std::uint16_t>(length));
         size = used + kContainerLength + length;
         position_ = record.end;
@@ -174,6 +207,11 @@ std::size_t PublicationCutter::cut(std::uint64_t tail, std::span<engine::Publish
         if (format_ == ipc::SendFormat::stream) {
             if (position_ == tail) break;
             items[count++] = next_stream(tail);
+            continue;
+        }
+        Record record;
+        if (format_ == ipc::SendFormat::message && !in_record_ && usual_record(tail, record)) {
+            items[count++] = next_message(record);
             continue;
         }
         if (!in_record_ && !next_record(tail)) break;

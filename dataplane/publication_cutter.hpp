@@ -49,8 +49,9 @@ class PublicationCutter {
         std::uint64_t end;       // of the record, padding included
     };
     Found look(std::uint64_t position, std::uint64_t tail, Record& record) const;
-    bool whole_message(const Record& record) const;
     bool begin(const Record& record, std::uint64_t tail);
+    bool usual_record(std::uint64_t tail, Record& record) const;
+    engine::Publish next_message(const Record& record);
     bool next_record(std::uint64_t tail);
     engine::Publish next_fragment();
     engine::Publish next_stream(std::uint64_t tail);

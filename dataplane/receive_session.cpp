@@ -17,6 +17,7 @@ void ReceiveSession::start(const engine::ReceiverIdentity& identity, std::uint32
     interface = on;
     udp_port = udp;
     group = identity.group;
+    ip_source = identity.ip_source;
     has_hop = opened = ended = touched = in_burst = wake_wanted = false;
     burst_bytes = 0;
     lead_ = 0;

@@ -49,7 +49,7 @@ struct alignas(ipc::kCacheLine) ReceiveSession {
     std::uint32_t slot = 0;       // its timer
     std::uint32_t interface = 0;  // where its first packet came in; copies elsewhere are ignored
     std::uint16_t udp_port = 0;
-    Address group;          // of its identity
+    Address group, ip_source;     // of its identity
     bool has_hop = false;   // nexthop_learnt is known
     MacAddress hop;         // Ethernet source of the last SPM
     bool opened = false;    // session_opened was told

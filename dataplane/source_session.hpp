@@ -7,6 +7,7 @@
 #include <span>
 
 #include "dataplane/commands.hpp"
+#include "dataplane/net/header_template.hpp"
 #include "dataplane/publication_cutter.hpp"
 #include "dataplane/snapshot.hpp"
 #include "engine/core/source.hpp"
@@ -56,6 +57,8 @@ struct alignas(ipc::kCacheLine) SourceSession {
     bool touched = false;          // stands in this turn's list
     bool wake_wanted = false;
     Nanos woken_at = 0;
+    net::HeaderTemplate headers;   // of its ODATA
+    std::uint32_t headers_of = 0;  // the link's version that they were made for; 0: none
 
   private:
     enum class Ending : std::uint8_t { no, finish, abort, told };

@@ -137,16 +137,17 @@ class alignas(ipc::kCacheLine) Worker {
         return work;
     }
 
+    static std::size_t octets_of(const engine::TxFrame& frame) {
+        return std::size_t{frame.prepended} + frame.length;
+    }
+
     std::size_t send(P& port, FrameQueue& queue, std::size_t ready) {
         WorkerCounters& counters = core_.counters();
         std::size_t bytes = 0;
         // The port may change what it takes: sizes are read before.
-        std::array<std::uint32_t, WorkerCore::kLent + 64> lengths;
-        for (std::size_t i = 0; i < ready; ++i) {
-            lengths[i] = std::uint32_t{queue.frame(i).prepended} + queue.frame(i).length;
-        }
+        for (std::size_t i = 0; i < ready; ++i) bytes += octets_of(queue.frame(i));
         const std::size_t sent = port.transmit({&queue.frame(0), ready});
-        for (std::size_t i = 0; i < sent; ++i) bytes += lengths[i];
+        for (std::size_t i = sent; i < ready; ++i) bytes -= octets_of(queue.frame(i));
         counters.frames_sent.add(sent);
         counters.bytes_sent.add(bytes);
         if (sent < ready) counters.transmit_full.add();

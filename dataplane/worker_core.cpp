@@ -93,6 +93,7 @@ void WorkerCore::set_facts(std::uint32_t interface, const PortFacts& facts) {
     Interface& on = *interfaces_[interface];
     on.facts_wanted = false;
     on.link.mac = facts.mac;
+    ++on.link_version;
     on.kernel_answers = facts.kernel_answers;
     on.mtu = on.spec.mtu != 0 ? std::min(on.spec.mtu, facts.mtu) : facts.mtu;
 }

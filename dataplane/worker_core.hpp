@@ -92,6 +92,7 @@ class WorkerCore {
         Interface(const InterfaceSpec& spec, std::uint64_t seed);
         InterfaceSpec spec;
         net::LinkIdentity link;
+        std::uint32_t link_version = 1;  // grows when `link` changes
         bool has_port = false, owned = false;
         bool up = true, gone = false;
         bool kernel_answers = false;
@@ -138,6 +139,7 @@ class WorkerCore {
     bool tell_owner(const Membership& membership);
 
     // worker_receive.cpp
+    bool on_usual_frame(std::uint32_t interface, std::span<const std::byte> frame, Nanos now);
     void on_frame(std::uint32_t interface, std::span<const std::byte> frame, bool handed_over,
                   Nanos now);
     void on_arp(Interface& on, const net::Datagram& datagram, Nanos now);

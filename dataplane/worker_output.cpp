@@ -27,13 +27,26 @@ void WorkerCore::commit_source(SourceSession& session, engine::Output& out) {
                           (receivers_.find(identity.tsi) != nullptr ||
                            listens_.wants(interface, identity.group, identity.destination_port,
                                           session.spec.udp_port, on.spec.address));
+        FrameQueue& queue = on.outlet->queue;
+        const bool port = on.outlet->ring == nullptr;
+        if (port && session.headers_of != on.link_version) {
+            session.headers.make(on.link, identity.group, session.spec.parameters.ttl,
+                                 session.spec.udp_port);
+            session.headers_of = on.link_version;
+        }
         for (std::size_t i = 0; i < count; ++i) {
-            const std::size_t place = on.outlet->queue.commit();
-            FrameNote& note = on.outlet->queue.note(place);
+            const std::size_t place = queue.commit();
+            FrameNote& note = queue.note(place);
+            engine::TxFrame& frame = queue.frame(place);
             note.interface = interface;
             note.udp_port = session.spec.udp_port;
             note.loop = loop;
-            net::prepend_datagram(on.outlet->queue.frame(place), on.link, note.udp_port);
+            if (port && frame.kind == engine::FrameKind::odata && !frame.router_alert) {
+                note.next_hop = frame.destination;
+                session.headers.prepend(frame);
+                continue;
+            }
+            net::prepend_datagram(frame, on.link, note.udp_port);
             // Everything a source says goes to its group.
             route(on, interface, place, nullptr, 0);
         }

@@ -19,9 +19,11 @@ class RepairShare {
           credit_(most_) {}
 
     bool allows() const { return percent_ == 100 || credit_ > 0; }
-    void data_sent(std::uint32_t octets) {
+    // Of one datagram or of a run.
+    void data_sent(std::uint64_t octets) {
         if (percent_ < 100)
-            credit_ = std::min(most_, credit_ + std::int64_t{octets} * percent_ / (100 - percent_));
+            credit_ = std::min(
+                most_, credit_ + static_cast<std::int64_t>(octets) * percent_ / (100 - percent_));
     }
     void repair_sent(std::uint32_t octets) {
         if (percent_ < 100) credit_ -= octets;

@@ -50,6 +50,10 @@ std::size_t Source::publish(std::span<const Publish> items, Nanos now, Output& o
             s.share.refill();
             break;
         }
+        if (const std::size_t run = s.send_run(items.subspan(taken), out); run > 0) {
+            taken += run;
+            continue;
+        }
         const Publish& item = items[taken];
         if (item.length > (item.fragment ? s.tsdu_fragment : s.tsdu)) break;
         const Parts::Sent sent = s.send_data(item, out);

@@ -20,8 +20,44 @@ SourcePackets::SourcePackets(const SourceParameters& parameters, const SourceIde
       mtu_(mtu),
       udp_(udp),
       kernels_(kernels),
-      plain_{} {
-    wire::encode(common(wire::Type::odata), plain_, false);
+      plain_{},
+      plain_packed_{} {
+    wire::Packet packet = common(wire::Type::odata);
+    wire::encode(packet, plain_, false);
+    packet.options.set(wire::OptionBit::packed);
+    packet.flags = wire::option_flags(packet.type, packet.options.present);
+    wire::encode(packet, plain_packed_, false);
+    plain_sum_ = kernels_.sum(plain_, sizeof plain_);
+    plain_packed_sum_ = kernels_.sum(plain_packed_, sizeof plain_packed_);
+}
+
+bool SourcePackets::write_plain(Sqn sqn, Sqn trail, const std::byte* payload, std::uint16_t length,
+                                bool packed, TxFrame& frame, std::uint32_t& sum) const {
+    const std::size_t header = plain_header(packed);
+    if (frame.capacity < header || frame.capacity - header < length) return false;
+    std::byte* const p = frame.data;
+    if (packed) {
+        std::memcpy(p, plain_packed_, sizeof plain_packed_);
+    } else {
+        std::memcpy(p, plain_, sizeof plain_);
+    }
+    const std::uint16_t wire_length = __builtin_bswap16(length);
+    const std::uint32_t wire_sqn = __builtin_bswap32(sqn), wire_trail = __builtin_bswap32(trail);
+    std::memcpy(p + kTsduLengthOffset, &wire_length, sizeof wire_length);
+    std::memcpy(p + wire::kHeaderSize, &wire_sqn, sizeof wire_sqn);
+    std::memcpy(p + wire::kHeaderSize + 4, &wire_trail, sizeof wire_trail);
+    sum = kernels_.copy_and_sum(p + header, payload, length);
+    // All stand at even offsets, so their sums add; six terms of 16 bits can't overflow.
+    const std::uint32_t whole = checksum::fold(packed ? plain_packed_sum_ : plain_sum_) +
+                                wire_length + (wire_sqn & 0xFFFF) + (wire_sqn >> 16) +
+                                (wire_trail & 0xFFFF) + (wire_trail >> 16) + checksum::fold(sum);
+    store_checksum(p, whole);
+    frame.length = static_cast<std::uint16_t>(header + length);
+    frame.kind = FrameKind::odata;
+    frame.ttl = parameters_.ttl;
+    frame.router_alert = false;
+    frame.destination = identity_.group;
+    return true;
 }
 
 wire::Packet SourcePackets::common(wire::Type type) const {

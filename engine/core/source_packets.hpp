@@ -13,6 +13,7 @@
 #include "engine/core/send_window.hpp"
 #include "engine/core/source.hpp"
 #include "engine/wire/packet.hpp"
+#include "engine/wire/plain_data.hpp"
 
 namespace fanfare::engine {
 
@@ -47,6 +48,15 @@ class SourcePackets {
     // is too small.
     bool write_data(const DataContents& contents, const SendEntry& entry, TxFrame& frame,
                     std::uint32_t& sum) const;
+    // write_data of an ODATA without options but, where `packed`, the mark of a container. Its
+    // header's sum follows from that of the template: one pass over the payload is all.
+    bool write_plain(Sqn sqn, Sqn trail, const std::byte* payload, std::uint16_t length,
+                     bool packed, TxFrame& frame, std::uint32_t& sum) const;
+    // Octets of write_plain's packet in front of its payload.
+    static constexpr std::uint32_t plain_header(bool packed) {
+        return static_cast<std::uint32_t>(wire::kDataHeaderSize) +
+               (packed ? static_cast<std::uint32_t>(wire::kPackedMarkSize) : 0u);
+    }
     // Octets of the packet that write_data would write.
     std::uint32_t data_size(const DataContents& contents, const SendEntry& entry) const;
 
@@ -90,8 +100,10 @@ class SourcePackets {
     std::uint16_t mtu_;
     bool udp_;
     const checksum::Kernels& kernels_;
-    std::byte plain_[wire::kDataHeaderSize];  // ODATA header without options; type, length and
-                                              // numbers to patch
+    // ODATA header without options, and with the mark of a container; length and numbers to patch.
+    std::byte plain_[wire::kDataHeaderSize];
+    std::byte plain_packed_[wire::kDataHeaderSize + wire::kPackedMarkSize];
+    std::uint32_t plain_sum_, plain_packed_sum_;  // partial sums of the two as they stand
 };
 
 }  // namespace fanfare::engine

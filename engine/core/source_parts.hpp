@@ -295,6 +295,10 @@ struct Source::Parts {
         return Sent::yes;
     }
 
+    // The usual case of send_data for a run of items: takes a prefix, moves what counts and
+    // measures once. 0 when there is anything unusual about the first: then it is send_data's.
+    std::size_t send_run(std::span<const Publish> items, Output& out);
+
     // What follows stands in source_parity_sending.cpp; all of it requires `parity`.
 
     // Pro-active parity that is owed. False when tokens (parity_at says until when) or frames are
