@@ -22,11 +22,12 @@ class SessionTable {
         mask_ = slots - 1;
     }
 
-    Session* find(const Tsi& tsi) const {
-        const std::uint64_t key = tsi.key();
+    Session* find(const Tsi& tsi) const { return find(tsi.key()); }
+    // By Tsi::key().
+    Session* find(std::uint64_t key) const {
         // Packets of one session come in runs.
         if (last_ != nullptr && last_key_ == key) return last_;
-        for (std::size_t i = home(tsi);; i = (i + 1) & mask_) {
+        for (std::size_t i = home(key);; i = (i + 1) & mask_) {
             if (slots_[i].session == nullptr) return nullptr;
             if (slots_[i].key != key) continue;
             last_key_ = key;
@@ -39,18 +40,18 @@ class SessionTable {
     bool insert(const Tsi& tsi, Session* session) {
         if (count_ == limit_) return false;
         const std::uint64_t key = tsi.key();
-        std::size_t i = home(tsi);
+        std::size_t i = home(key);
         for (; slots_[i].session != nullptr; i = (i + 1) & mask_) {
             if (slots_[i].key == key) return false;
         }
-        slots_[i] = {key, home(tsi), session};
+        slots_[i] = {key, home(key), session};
         ++count_;
         return true;
     }
 
     void erase(const Tsi& tsi) {
         const std::uint64_t key = tsi.key();
-        std::size_t i = home(tsi);
+        std::size_t i = home(key);
         for (;; i = (i + 1) & mask_) {
             if (slots_[i].session == nullptr) return;
             if (slots_[i].key == key) break;
@@ -74,7 +75,7 @@ class SessionTable {
         std::size_t home = 0;
         Session* session = nullptr;
     };
-    std::size_t home(const Tsi& tsi) const { return std::hash<Tsi>{}(tsi)&mask_; }
+    std::size_t home(std::uint64_t key) const { return Tsi::hash(key) & mask_; }
 
     std::vector<Slot> slots_;
     std::size_t mask_ = 0;

@@ -96,7 +96,7 @@ bool WorkerCore::on_usual_frame(std::uint32_t interface, std::span<const std::by
     const std::size_t total = net::load16(ip + 2);
     if (total > frame.size() - net::kEthernetSize || total < kLeast - net::kEthernetSize ||
         (net::load16(ip + 6) & (net::kIpv4MoreFragments | net::kIpv4FragmentOffset)) != 0 ||
-        !net::internet_intact({ip, net::kIpv4Size})) {
+        !net::header_intact<net::kIpv4Size>(ip)) {
         return false;
     }
     std::span<const std::byte> tpdu(ip + net::kIpv4Size, total - net::kIpv4Size);
@@ -110,14 +110,16 @@ bool WorkerCore::on_usual_frame(std::uint32_t interface, std::span<const std::by
     } else if (ip[9] != std::byte{wire::kIpProtocolPgm}) {
         return false;
     }
+    if (tpdu.size() < wire::kDataHeaderSize) return false;
+    ReceiveSession* const session = receivers_.find(wire::source_key(tpdu.data()));
+    if (session == nullptr) return false;
     if (batch_count_ == batch_.size()) deliver(now);
     Incoming& packet = batch_[batch_count_];
     if (!wire::decode_plain_data(tpdu, packet.packet)) return false;
-    ReceiveSession* const session = receivers_.find(packet.packet.tsi());
     packet.to = net::load_address(ip + 16);
     packet.ip_source = net::load_address(ip + 12);
     // Who sends from our own address is our own frame come back, or nobody to be heard.
-    if (session == nullptr || session->interface != interface || session->udp_port != udp_port ||
+    if (session->interface != interface || session->udp_port != udp_port ||
         session->group != packet.to || packet.ip_source != session->ip_source ||
         packet.ip_source == on.spec.address) {
         return false;

@@ -52,6 +52,10 @@ struct Tsi {
         const auto octets = std::bit_cast<std::uint64_t>(*this);
         return (__builtin_bswap64(octets) & ~std::uint64_t{0xFFFF}) | source_port;
     }
+    static constexpr std::size_t hash(std::uint64_t key) {
+        const std::uint64_t k = key * 0x9E3779B97F4A7C15ull;
+        return static_cast<std::size_t>(k ^ (k >> 32));
+    }
 };
 
 // 32-bit serial number arithmetic (RFC 3208 section 5.1 uses it for every sqn). `a` is before `b`
@@ -72,7 +76,6 @@ constexpr bool sqn_before_or_equal(Sqn a, Sqn b) {
 template <>
 struct std::hash<fanfare::Tsi> {
     std::size_t operator()(const fanfare::Tsi& tsi) const noexcept {
-        std::uint64_t k = tsi.key() * 0x9E3779B97F4A7C15ull;
-        return static_cast<std::size_t>(k ^ (k >> 32));
+        return fanfare::Tsi::hash(tsi.key());
     }
 };

@@ -40,5 +40,19 @@ inline std::uint16_t internet_checksum(std::span<const std::byte> octets) {
 inline bool internet_intact(std::span<const std::byte> octets) {
     return internet_fold(internet_sum(octets)) == 0xFFFF;
 }
+// The same of a header of `kSize` octets, a multiple of 4, summed in host order: which of a word's
+// octets is the upper one does not matter to whether all bits are set in the end (RFC 1071).
+template <std::size_t kSize>
+inline bool header_intact(const std::byte* header) {
+    static_assert(kSize % 4 == 0 && kSize <= 64);
+    std::uint64_t sum = 0;
+    for (std::size_t at = 0; at < kSize; at += 4) {
+        std::uint32_t word;
+        std::memcpy(&word, header + at, sizeof word);
+        sum += word;
+    }
+    sum = (sum & 0xFFFFFFFF) + (sum >> 32);
+    return internet_fold(static_cast<std::uint32_t>((sum & 0xFFFF) + (sum >> 16))) == 0xFFFF;
+}
 
 }  // namespace fanfare::dataplane::net

@@ -58,7 +58,7 @@ inline Ipv4Error parse_ipv4(std::span<const std::byte> datagram, Ipv4Header& out
     if (total < header_bytes || total > datagram.size()) return Ipv4Error::total_length;
     // The usual header's length is a constant in its branch, and needs no loop there.
     const bool plain = header_bytes == kIpv4Size;
-    if (!(plain ? internet_intact({p, kIpv4Size}) : internet_intact({p, header_bytes})))
+    if (!(plain ? header_intact<kIpv4Size>(p) : internet_intact({p, header_bytes})))
         return Ipv4Error::checksum;
 
     const std::uint16_t fragment = load16(p + 6);

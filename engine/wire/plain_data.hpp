@@ -17,6 +17,13 @@ inline constexpr std::size_t kPackedMarkSize = 8;
 inline constexpr std::uint8_t kPackedMark[kPackedMarkSize] = {
     0x00, 0x04, 0x00, 0x08, 0x80 | static_cast<std::uint8_t>(OptionType::packed), 0x04, 0x00, 0x00};
 
+// Tsi::key() of a packet from its source, straight from the octets: of a header that is there.
+inline std::uint64_t source_key(const std::byte* packet) {
+    std::uint64_t gsi_first;  // and the TSDU length, which makes way for the port
+    std::memcpy(&gsi_first, packet + 8, sizeof gsi_first);
+    return (__builtin_bswap64(gsi_first) & ~std::uint64_t{0xFFFF}) | get16(packet);
+}
+
 // False, with `out` unspecified, when the packet is of another shape or wrong: decode() then says
 // which.
 inline bool decode_plain_data(std::span<const std::byte> tpdu, Packet& out) {
