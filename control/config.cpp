@@ -263,6 +263,7 @@ std::vector<Interface> interface_list(const Config& config) {
         interface.spec.dscp = static_cast<std::uint8_t>(i.dscp);
         interface.device = i.device;
         interface.kernel_name = kernel_interface_of(i.device);
+        interface.udp_only = i.device.rfind("kernel,", 0) == 0;
         if (i.mtu != 0) interface.mtu = static_cast<std::uint16_t>(i.mtu);
     }
     return out;
