@@ -42,8 +42,10 @@ bool check_interface(const InterfaceConfig& i, std::string& error) {
     const std::uint32_t first = i.address.v4 >> 24;
     if (i.name.empty() || i.name.size() > 15)
         return fail(error, fmt::format("{}: a name has 1 to 15 characters", who));
-    if (i.address.is_none() || i.address.is_multicast() || first == 0 || first == 127 ||
-        first >= 240)
+    // Loopback is for daemons of one machine that have nothing else.
+    const bool loopback = first == 127 && kernel_interface_of(i.device) == "lo";
+    if (i.address.is_none() || i.address.is_multicast() || first == 0 ||
+        (first == 127 && !loopback) || first >= 240)
         return fail(error,
                     fmt::format("{}: {} is no address of a host", who, to_string(i.address)));
     if (i.prefix < 31) {

@@ -138,7 +138,8 @@ std::size_t WorkerCore::publish(Nanos now) {
     for (std::size_t i = 0; i < count; ++i) {
         SourceSession& session = *turn_[(turn_first_ + i) % count];
         const auto frames = room(session.spec.interface);
-        const std::size_t share = std::min(frames.size(), kBurst);
+        const bool datagrams = interfaces_[session.spec.interface]->datagrams;
+        const std::size_t share = std::min(frames.size(), datagrams ? kDatagramShare : kBurst);
         engine::Output out(frames.first(share));
         if (session.publish(now, out)) {
             ++work;

@@ -40,6 +40,9 @@ class WorkerCore {
     // Frames taken from a port, or handed to sessions, at once: big enough to spread a fence and a
     // wake-up, small enough that decoded packets stay in the first-level cache.
     static constexpr std::size_t kBurst = 32;
+    // What one source may send in a turn through a datagram port: two calls' worth of the most
+    // segments that one takes, as a call costs as much as some ten packets.
+    static constexpr std::size_t kDatagramShare = 128;
     // Empty frames kept ready for engines on each way out: a few bursts, so that one turn of
     // several sources and a burst of repairs fit.
     static constexpr std::size_t kLent = 256;
