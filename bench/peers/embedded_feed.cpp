@@ -67,7 +67,7 @@ int send(embed::Engine& engine, const Arguments& a) {
     if (fanfare_connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0)
         fail("connect");
     std::fprintf(stderr, "ready\n");
-    constexpr int kBatch = 32;  // messages between two publications and two turns
+    constexpr int kBatch = 92;  // messages between two publications and two turns
     double began = 0;
     std::uint64_t number = 0;
     for (bool last = false; !last;) {
@@ -117,7 +117,10 @@ int receive(embed::Engine& engine, const Arguments& a) {
     fanfare_view views[kViews];
     std::uint64_t number = 0, mark = 0;
     while ((mark & 1) == 0) {
-        if (engine.poll() == 0) continue;
+        if (engine.poll() == 0) {
+            __builtin_ia32_pause();  // the cores may share one
+            continue;
+        }
         // All that the turn brought.
         for (;;) {
             const int count = fanfare_peek(fd, views, kViews, MSG_DONTWAIT);
