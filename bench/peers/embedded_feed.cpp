@@ -67,7 +67,7 @@ int send(embed::Engine& engine, const Arguments& a) {
     if (fanfare_connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0)
         fail("connect");
     std::fprintf(stderr, "ready\n");
-    constexpr int kBatch = 92;  // messages between two publications and two turns
+    constexpr int kBatch = 90;  // messages between two publications and two turns
     double began = 0;
     std::uint64_t number = 0;
     for (bool last = false; !last;) {

@@ -165,6 +165,17 @@ TEST_F(KernelPortTest, CarriesBurstsOfManySizesInOrder) {
     EXPECT_EQ(one->counters().transmit_dropped.get(), 0u);
 }
 
+TEST_F(KernelPortTest, CarriesBurstsWithRouterAlertBetweenOthers) {
+    want(*two, {kGroup}, {kUdp});
+    auto packets = sized(std::vector<std::size_t>(200, 1400));
+    for (std::size_t i = 0; i < packets.size(); ++i) packets[i].router_alert = i % 50 >= 25;
+    const std::uint64_t before = one->system_calls();
+    send(*one, kOne, kGroup, packets);
+    EXPECT_LT(one->system_calls() - before, 60u);
+    expect_equal(collect(*two, packets.size()), packets, kOne, kGroup);
+    EXPECT_EQ(one->counters().transmit_dropped.get(), 0u);
+}
+
 TEST_F(KernelPortTest, UnicastReachesTheAddressedOneOfTwoOnTheSameUdpPort) {
     want(*one, {kGroup}, {kUdp});
     want(*two, {kGroup}, {kUdp});
