@@ -62,7 +62,8 @@ struct Workers::Parts {
     std::uint64_t idle_spin_us = 0, idle_sleep_us = 0;
     std::unique_ptr<dpdk::Eal> eal;
     std::unique_ptr<Devices> devices;
-    // One for each device of DPDK, null for others; empty for one worker alone, and where rules are not wanted.
+    // One for each device of DPDK, null for others; empty for one worker alone, and where rules are
+    // not wanted.
     std::vector<std::unique_ptr<dpdk::FlowSteering>> steering;
     std::vector<std::unique_ptr<Shared>> shared;
     std::unique_ptr<dataplane::HandoverMesh> mesh;
@@ -109,11 +110,10 @@ std::unique_ptr<Workers> Workers::open(const control::Config& config,
     }
     for (std::size_t i = 0; count > 1 && config.steering && i < parts->devices->count(); ++i) {
         const dpdk::Device* const device = parts->devices->dpdk_device(i);
-        parts->steering.push_back(device == nullptr
-                                      ? nullptr
-                                      : std::make_unique<dpdk::FlowSteering>(
-                                            device->port_id(), device->ports(),
-                                            interfaces[i].spec.vlan));
+        parts->steering.push_back(
+            device == nullptr ? nullptr
+                              : std::make_unique<dpdk::FlowSteering>(
+                                    device->port_id(), device->ports(), interfaces[i].spec.vlan));
         if (device == nullptr) continue;
         const auto& found = parts->steering.back()->abilities();
         if (log && device->ports() > 1 && found.raw == dataplane::SteeringMethod::hand_over &&
@@ -196,8 +196,7 @@ bool Workers::steers(std::uint32_t interface) const {
 }
 
 void Workers::steer(const dataplane::SteeredSession& session) {
-    if (steers(session.interface))
-        parts_->steering[session.interface]->open(session);
+    if (steers(session.interface)) parts_->steering[session.interface]->open(session);
 }
 
 void Workers::unsteer(std::uint32_t interface, std::uint64_t session_id) {

@@ -1,7 +1,8 @@
 /* Plain kernel UDP multicast as a limit for the kernel port: no repair, no order, no window.
  *   kernel_udp_feed send|receive INTERFACE_ADDRESS GROUP PORT --size OCTETS [--seconds S]
  *                   [--gso SEGMENTS] [--bare]
- * `send` writes messages and sends them SEGMENTS a call by UDP_SEGMENT (1: one each, 64 a call);
+ * `send` writes messages and sends them SEGMENTS a call by UDP_SEGMENT (1: one each, 64 a call;
+ * else as many as one call takes without being cut up in software);
  * `receive` gets them by UDP_GRO and checks every octet of those that arrive. What is lost is lost,
  * and shown. --bare neither fills nor checks: the kernel's own limit. */
 #include <arpa/inet.h>
@@ -16,7 +17,14 @@
 
 #include "feed_message.h"
 
-enum { kMessagesMost = 64, kOctetsMost = 65507, kBatch = 64, kSocketOctets = 64 << 20 };
+/* 65,536 octets with Ethernet, IP and UDP headers are an interface's gso_max_size. */
+enum {
+    kMessagesMost = 64,
+    kOctetsMost = 65507,
+    kWholeMost = 65489,
+    kBatch = 64,
+    kSocketOctets = 64 << 20
+};
 
 struct arguments {
     struct in_addr local, group;
@@ -132,7 +140,7 @@ static int run_receive(int fd, const struct arguments* a) {
 }
 
 int main(int argc, char** argv) {
-    struct arguments a = {.size = 1400, .seconds = 2, .gso = 1};
+    struct arguments a = {.size = 1400, .seconds = 2};
     if (argc < 5 || inet_aton(argv[2], &a.local) == 0 || inet_aton(argv[3], &a.group) == 0) {
         fprintf(stderr, "usage: kernel_udp_feed send|receive ADDRESS GROUP PORT [options]\n");
         return 2;
@@ -155,6 +163,10 @@ int main(int argc, char** argv) {
             return 2;
         }
         ++i;
+    }
+    if (a.gso == 0 && a.size != 0) {
+        a.gso = (int)(kWholeMost / a.size);
+        if (a.gso > kMessagesMost) a.gso = kMessagesMost;
     }
     if (a.size < FEED_LEAST || a.size > 1472 || a.gso < 1 || a.gso > kMessagesMost ||
         (size_t)a.gso * a.size > kOctetsMost) {
