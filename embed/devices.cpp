@@ -1,6 +1,7 @@
 #include "embed/devices.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace fanfare::embed {
 
