@@ -42,8 +42,10 @@ bool check_interface(const InterfaceConfig& i, std::string& error) {
     const std::uint32_t first = i.address.v4 >> 24;
     if (i.name.empty() || i.name.size() > 15)
         return fail(error, fmt::format("{}: a name has 1 to 15 characters", who));
-    if (i.address.is_none() || i.address.is_multicast() || first == 0 || first == 127 ||
-        first >= 240)
+    // Loopback is for daemons of one machine that have nothing else.
+    const bool loopback = first == 127 && kernel_interface_of(i.device) == "lo";
+    if (i.address.is_none() || i.address.is_multicast() || first == 0 ||
+        (first == 127 && !loopback) || first >= 240)
         return fail(error,
                     fmt::format("{}: {} is no address of a host", who, to_string(i.address)));
     if (i.prefix < 31) {
@@ -263,6 +265,7 @@ std::vector<Interface> interface_list(const Config& config) {
         interface.spec.dscp = static_cast<std::uint8_t>(i.dscp);
         interface.device = i.device;
         interface.kernel_name = kernel_interface_of(i.device);
+        interface.udp_only = i.device.rfind("kernel,", 0) == 0;
         if (i.mtu != 0) interface.mtu = static_cast<std::uint16_t>(i.mtu);
     }
     return out;

@@ -133,6 +133,9 @@ OptionResult set_add_receive_if(OptionCall& call, const std::uint8_t* value) {
     Socket& socket = call.socket;
     if (socket.state == SocketState::receiver) return {};  // O-6: success, nothing changes
     const auto interface = static_cast<std::uint32_t>(found);
+    if (socket.state == SocketState::listener) {
+        if (auto form = check_form(call.registry, socket, interface); form.error != 0) return form;
+    }
     auto& chosen = socket.options.receive_interfaces;
     // MH-15: the first one replaces the default.
     const bool first = !socket.options.receive_interfaces_chosen;

@@ -181,6 +181,14 @@ OptionResult get_option(OptionCall& call, std::int32_t level, std::int32_t numbe
     return result;
 }
 
+OptionResult check_form(const Registry& registry, const Socket& socket, std::uint32_t interface) {
+    const Interface& on = registry.interfaces[interface];
+    if (!on.udp_only || socket.options.udp_port != 0) return {};
+    return {EPROTONOSUPPORT, "interface " + on.spec.name +
+                                 " is a kernel port, which carries PGM in UDP only: add --udp PORT "
+                                 "(FANFARE_UDP_PORT)"};
+}
+
 void start_listening(Registry& registry, Socket& socket, std::uint32_t interface) {
     if (socket.listens.count(interface) != 0) return;
     dataplane::Command command;

@@ -84,6 +84,9 @@ OptionResult get_option(OptionCall& call, std::int32_t level, std::int32_t numbe
 
 // Starts or stops listening on one interface: posts add_listen/remove_listen to every worker.
 void start_listening(Registry& registry, Socket& socket, std::uint32_t interface);
+// Whether the interface carries the form that the socket speaks, raw IP or UDP; EPROTONOSUPPORT if
+// not.
+OptionResult check_form(const Registry& registry, const Socket& socket, std::uint32_t interface);
 void stop_listening(Registry& registry, Socket& socket, std::uint32_t interface);
 
 }  // namespace fanfare::control

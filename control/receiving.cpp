@@ -123,9 +123,14 @@ OptionResult open_listener(Registry& registry, Services& services, Socket& socke
         const int first = registry.first_available();
         if (first < 0)
             return {EADDRNOTAVAIL, "no interface is up; look at `fanfare status` and `ip link`"};
+        if (auto form = check_form(registry, socket, static_cast<std::uint32_t>(first));
+            form.error != 0)
+            return form;
         socket.group = socket.bound;
         start_listening(registry, socket, static_cast<std::uint32_t>(first));
     } else {
+        for (const auto interface : socket.options.receive_interfaces)
+            if (auto form = check_form(registry, socket, interface); form.error != 0) return form;
         socket.group = socket.bound;
         for (const auto interface : socket.options.receive_interfaces)
             start_listening(registry, socket, interface);

@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "control/identity.hpp"
@@ -21,6 +22,7 @@
 #include "dataplane/commands.hpp"
 #include "dataplane/worker_config.hpp"
 #include "engine/core/profile.hpp"
+#include "ipc/counter.hpp"
 #include "ipc/messages.hpp"
 
 namespace fanfare::control {
@@ -32,6 +34,10 @@ struct Interface {
     std::uint16_t mtu = 1500;  // in force
     bool up = true;            // link
     bool gone = false;         // the device was removed
+    bool udp_only = false;     // a kernel port: no raw IP sessions
+    // What its ports count, by its name in status; written by workers, which outlive this. One name
+    // may stand several times: the sum is shown.
+    std::vector<std::pair<std::string, const ipc::Counter*>> counters;
     bool available() const { return up && !gone; }
 };
 

@@ -61,6 +61,8 @@ OptionResult open_sender(Registry& registry, Services& services, Socket& socket,
     if (found < 0) return error;
     const auto interface = static_cast<std::uint32_t>(found);
     const Interface& leaves_by = registry.interfaces[interface];
+    error = check_form(registry, socket, interface);
+    if (error.error != 0) return error;
 
     const std::uint64_t log_bytes = std::bit_ceil(
         std::clamp(options.source.window_bytes, ipc::kLogBytesMin, ipc::kLogBytesMax));

@@ -104,7 +104,11 @@ void write_interfaces(const Registry& registry, const Services& services, Writer
                                                  std::to_string(i.spec.prefix));
         w.text("link", i.gone ? "gone" : i.up ? "up" : "down");
         w.text("device", i.device);
+        w.text("form", i.udp_only ? "udp" : "raw and udp");
         w.number("mtu", i.mtu);
+        std::map<std::string, std::uint64_t> counted;
+        for (const auto& [name, counter] : i.counters) counted[name] += counter->get();
+        for (const auto& [name, value] : counted) w.number(name, value);
         if (!i.spec.gateway.is_none()) w.text("gateway", to_string(i.spec.gateway));
         if (i.spec.vlan != 0) w.number("vlan", i.spec.vlan);
         const SteeringFigures steering = services.steering(index);

@@ -85,6 +85,10 @@ class UdpPorts {
             return;
         }
     }
+    template <typename Visit>
+    void for_each(Visit&& visit) const {
+        for (const Entry& entry : entries_) visit(entry.port);
+    }
     UdpPorts() { entries_.reserve(kPortsMax); }
 
   private:

@@ -1,6 +1,10 @@
 // A port as a worker sees it: bursts of link-layer frames in, bursts out, nothing else (DESIGN
 // section 7). One object is one worker's queue pair on one device; it is used by that worker's
 // thread alone.
+//
+// A datagram port (PortFacts::datagrams) stands on the kernel's IP instead of a link: the kernel
+// resolves next hops, answers echo and reports memberships. It brings PGM packets with their
+// addresses beside them, and takes frames that begin with the IP header.
 #pragma once
 
 #include <array>
@@ -8,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "engine/core/output.hpp"
 #include "engine/types.hpp"
@@ -19,12 +24,20 @@ struct MacAddress {
     constexpr auto operator<=>(const MacAddress&) const = default;
 };
 
-// A received link-layer frame (Ethernet header first, no FCS). The octets belong to the port and
-// stay readable and unchanged until release().
+// Where a datagram came from, for frames without headers of their own.
+struct RxOrigin {
+    Address source, destination;
+    std::uint16_t udp_port = 0;  // destination port; never 0
+};
+
+// A received link-layer frame (Ethernet header first, no FCS); of a datagram port a PGM packet, and
+// `origin` says whose. Octets and origin belong to the port and stay readable and unchanged until
+// release().
 struct RxFrame {
     const std::byte* data = nullptr;
     std::uint32_t length = 0;
     void* handle = nullptr;
+    const RxOrigin* origin = nullptr;  // of all frames of a port or of none
 };
 
 struct PortFacts {  // taken once after start, again after a link event
@@ -33,6 +46,7 @@ struct PortFacts {  // taken once after start, again after a link event
     bool link_up = false;
     bool kernel_answers =
         false;  // af_packet, tap: the kernel holds the address and answers ARP and echo itself
+    bool datagrams = false;  // no link layer, no ARP, no IGMP: datagrams of PGM in UDP only
 };
 
 // Frames lent by allocate() have kFrameHeadroom octets before `data`; the worker writes headers
@@ -54,6 +68,21 @@ concept PacketPort = requires(P port, const P const_port, std::span<RxFrame> rx,
     { const_port.facts() } -> std::same_as<PortFacts>;
     // System calls made so far because the device is kernel-backed, where known; shown in status.
     { const_port.system_calls() } -> std::same_as<std::uint64_t>;
+};
+
+// What a datagram port shall let in.
+struct Memberships {
+    std::vector<Address> groups;           // each once, in no order
+    std::vector<std::uint16_t> udp_ports;  // the same
+};
+
+// A port that may be a datagram port (facts().datagrams); then this comes in place of
+// set_multicast_filter().
+template <typename P>
+concept DatagramPort = PacketPort<P> && requires(P port, const Memberships& wanted) {
+    // Makes `wanted` all there is. A bounded number of system calls each time: false when more is
+    // to be done, by the same call again.
+    { port.set_memberships(wanted) } -> std::same_as<bool>;
 };
 
 }  // namespace fanfare::dataplane

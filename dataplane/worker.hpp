@@ -22,6 +22,8 @@ class alignas(ipc::kCacheLine) Worker {
         : ports_(std::move(ports)), core_(config, link, facts_of(ports_, config), mesh) {
         ports_.resize(config.interfaces.size(), nullptr);
         filter_.reserve(1024);
+        memberships_.groups.reserve(1024);
+        memberships_.udp_ports.reserve(UdpPorts::kPortsMax);
     }
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
@@ -164,14 +166,24 @@ class alignas(ipc::kCacheLine) Worker {
         for (std::uint32_t i = 0; i < ports_.size(); ++i) {
             if (ports_[i] == nullptr || !core_.has_port(i)) continue;
             if (core_.wants_facts(i)) core_.set_facts(i, ports_[i]->facts());
-            if (core_.owns(i) && core_.take_filter(i, filter_))
-                ports_[i]->set_multicast_filter(filter_);
+            if (!core_.owns(i)) continue;
+            if constexpr (DatagramPort<P>) {
+                if (core_.speaks_datagrams(i)) {
+                    if (core_.take_memberships(i, memberships_) &&
+                        !ports_[i]->set_memberships(memberships_)) {
+                        core_.filter_unfinished(i);
+                    }
+                    continue;
+                }
+            }
+            if (core_.take_filter(i, filter_)) ports_[i]->set_multicast_filter(filter_);
         }
     }
 
     std::vector<P*> ports_;
     WorkerCore core_;
     std::vector<MacAddress> filter_;
+    Memberships memberships_;
 };
 
 }  // namespace fanfare::dataplane

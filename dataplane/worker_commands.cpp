@@ -121,6 +121,7 @@ void WorkerCore::open_source(SourceSession* session, Nanos now) {
     session->woken_at = now - ipc::kWakeIntervalNanos;
     Interface& on = *interfaces_[spec.interface];
     on.udp_ports.add(spec.udp_port);
+    if (on.datagrams) on.filter_changed = true;
     if (!on.up || on.gone || on.outlet == nullptr) {
         end_source(*session, SessionState::reset, ResetCause::interface_gone);
         drop_source(*session);
@@ -170,6 +171,7 @@ void WorkerCore::remove_listen(std::uint64_t listen_id, Nanos now) {
     while (listens_.remove(listen_id, listen)) {
         Interface& on = *interfaces_[listen.interface];
         on.udp_ports.remove(listen.udp_port);
+        if (on.datagrams) on.filter_changed = true;
         if (on.owned) member(listen.interface, listen.group, false, now);
     }
     WorkerEvent event;

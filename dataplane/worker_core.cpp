@@ -95,6 +95,7 @@ void WorkerCore::set_facts(std::uint32_t interface, const PortFacts& facts) {
     on.link.mac = facts.mac;
     ++on.link_version;
     on.kernel_answers = facts.kernel_answers;
+    on.datagrams = facts.datagrams;
     on.mtu = on.spec.mtu != 0 ? std::min(on.spec.mtu, facts.mtu) : facts.mtu;
 }
 
@@ -109,6 +110,17 @@ bool WorkerCore::take_filter(std::uint32_t interface, std::vector<MacAddress>& m
         const MacAddress mac = net::multicast_mac(group);
         if (std::find(macs.begin(), macs.end(), mac) == macs.end()) macs.push_back(mac);
     });
+    return true;
+}
+
+bool WorkerCore::take_memberships(std::uint32_t interface, Memberships& wanted) {
+    Interface& on = *interfaces_[interface];
+    if (!on.filter_changed) return false;
+    on.filter_changed = false;
+    wanted.groups.clear();
+    wanted.udp_ports.clear();
+    on.igmp.for_each([&](Address group) { wanted.groups.push_back(group); });
+    on.udp_ports.for_each([&](std::uint16_t port) { wanted.udp_ports.push_back(port); });
     return true;
 }
 
@@ -127,7 +139,8 @@ std::size_t WorkerCore::publish(Nanos now) {
     for (std::size_t i = 0; i < count; ++i) {
         SourceSession& session = *turn_[(turn_first_ + i) % count];
         const auto frames = room(session.spec.interface);
-        const std::size_t share = std::min(frames.size(), kBurst);
+        const bool datagrams = interfaces_[session.spec.interface]->datagrams;
+        const std::size_t share = std::min(frames.size(), datagrams ? kDatagramShare : kBurst);
         engine::Output out(frames.first(share));
         if (session.publish(now, out)) {
             ++work;

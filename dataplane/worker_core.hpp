@@ -40,6 +40,9 @@ class WorkerCore {
     // Frames taken from a port, or handed to sessions, at once: big enough to spread a fence and a
     // wake-up, small enough that decoded packets stay in the first-level cache.
     static constexpr std::size_t kBurst = 32;
+    // What one source may send in a turn through a datagram port: two calls' worth of the most
+    // segments that one takes, as a call costs as much as some ten packets.
+    static constexpr std::size_t kDatagramShare = 128;
     // Empty frames kept ready for engines on each way out: a few bursts, so that one turn of
     // several sources and a burst of repairs fit.
     static constexpr std::size_t kLent = 256;
@@ -81,6 +84,15 @@ class WorkerCore {
     void set_facts(std::uint32_t interface, const PortFacts& facts);
     // True once after the groups of an owned interface changed; `macs` is then the whole filter.
     bool take_filter(std::uint32_t interface, std::vector<MacAddress>& macs);
+    // The same for a datagram port, whose kernel thinks in groups and UDP ports.
+    bool take_memberships(std::uint32_t interface, Memberships& wanted);
+    // It was not all done: take_...() says true again.
+    void filter_unfinished(std::uint32_t interface) {
+        interfaces_[interface]->filter_changed = true;
+    }
+    bool speaks_datagrams(std::uint32_t interface) const {
+        return interfaces_[interface]->datagrams;
+    }
     void send_outbound_ring(Outlet& outlet);
     WorkerCounters& counters() { return link_.counters; }
 
@@ -96,6 +108,7 @@ class WorkerCore {
         bool has_port = false, owned = false;
         bool up = true, gone = false;
         bool kernel_answers = false;
+        bool datagrams = false;  // PortFacts::datagrams
         bool facts_wanted = false;
         bool filter_changed = false;
         std::uint16_t mtu = 1500;
@@ -145,6 +158,9 @@ class WorkerCore {
     void on_arp(Interface& on, const net::Datagram& datagram, Nanos now);
     void on_icmp(Interface& on, const net::Datagram& datagram);
     void on_igmp(Interface& on, const net::Datagram& datagram, Nanos now);
+    void on_datagram(std::uint32_t interface, const RxFrame& frame, Nanos now);
+    void hand_over_datagram(std::uint32_t to, std::uint32_t interface,
+                            const net::Datagram& datagram);
     void on_pgm(std::uint32_t interface, std::span<const std::byte> frame,
                 const net::Datagram& datagram, bool handed_over, Nanos now);
     bool find_sessions(Incoming& packet, Nanos now);
@@ -154,7 +170,8 @@ class WorkerCore {
     void deliver_to_receiver(ReceiveSession& session, const Incoming& packet, Nanos now);
     void deliver_to_source(const Incoming& packet, Nanos now);
     bool hand_over(std::uint32_t to, FrameRing::Kind kind, std::uint32_t interface,
-                   std::span<const std::byte> octets, Address next_hop = {});
+                   std::span<const std::byte> octets, Address next_hop = {},
+                   std::span<const std::byte> headers = {});
 
     // worker_output.cpp
     std::span<engine::TxFrame> room(std::uint32_t interface);

@@ -88,6 +88,11 @@ void WorkerCore::route(Interface& on, std::uint32_t interface, std::size_t place
     engine::TxFrame& frame = queue.frame(place);
     FrameNote& note = queue.note(place);
     const bool port = on.outlet->ring == nullptr;
+    if (on.datagrams) {
+        // The kernel routes and resolves.
+        note.next_hop = frame.destination;
+        return;
+    }
     if (frame.destination.is_multicast()) {
         note.next_hop = frame.destination;
         if (port) net::prepend_ethernet(frame, on.link, net::multicast_mac(frame.destination));
@@ -142,7 +147,7 @@ void WorkerCore::relay(const FrameRing::Slot& slot, Nanos now) {
     frame.destination = slot.next_hop;
     const std::size_t place = on.outlet->queue.commit();
     on.outlet->queue.note(place).interface = slot.interface;
-    if (slot.mac_known) {
+    if (slot.mac_known && !on.datagrams) {
         net::prepend_ethernet(frame, on.link, slot.mac);
     } else {
         route(on, slot.interface, place, nullptr, now);
@@ -197,6 +202,7 @@ void WorkerCore::serve_igmp(Interface& on, Nanos now) {
             std::min<std::size_t>(frame.capacity, on.mtu - net::kIpv4Size - net::kRouterAlertSize);
         const std::size_t size = on.igmp.next_message(now, {frame.data, most}, destination);
         if (size == 0) return;
+        if (on.datagrams) continue;  // the kernel reports; ours only keeps the list of groups
         net::Ipv4Header ip;
         ip.source = on.link.address;
         ip.destination = destination;

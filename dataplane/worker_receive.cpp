@@ -27,7 +27,11 @@ std::size_t WorkerCore::on_frames(std::uint32_t interface, std::span<const RxFra
             continue;
         }
         const std::span<const std::byte> octets(frame.data, frame.length);
-        if (!on_usual_frame(interface, octets, now)) on_frame(interface, octets, false, now);
+        if (frame.origin != nullptr) {
+            on_datagram(interface, frame, now);
+        } else if (!on_usual_frame(interface, octets, now)) {
+            on_frame(interface, octets, false, now);
+        }
     }
     counters().frames_received.add(frames.size());
     counters().bytes_received.add(bytes);
@@ -176,6 +180,37 @@ void WorkerCore::on_frame(std::uint32_t interface, std::span<const std::byte> fr
     }
 }
 
+// A packet of a datagram port: the kernel has judged what stood before it.
+void WorkerCore::on_datagram(std::uint32_t interface, const RxFrame& frame, Nanos now) {
+    const RxOrigin& origin = *frame.origin;
+    // Our own come back over loopback.
+    if (origin.source == interfaces_[interface]->spec.address) {
+        counters().frames_not_for_us.add();
+        return;
+    }
+    net::Datagram datagram;
+    datagram.ip.source = origin.source;
+    datagram.ip.destination = origin.destination;
+    datagram.udp_port = origin.udp_port;
+    datagram.payload = {frame.data, frame.length};
+    on_pgm(interface, {}, datagram, false, now);
+}
+
+// The other worker takes frames: headers as they may have been.
+void WorkerCore::hand_over_datagram(std::uint32_t to, std::uint32_t interface,
+                                    const net::Datagram& datagram) {
+    std::array<std::byte, engine::kFrameHeadroom> headers;
+    engine::TxFrame like;
+    like.data = headers.data() + headers.size();
+    like.length = static_cast<std::uint16_t>(datagram.payload.size());
+    like.destination = datagram.ip.destination;
+    const net::LinkIdentity from{{}, datagram.ip.source, interfaces_[interface]->spec.vlan, 0};
+    net::prepend_datagram(like, from, datagram.udp_port);
+    net::prepend_ethernet(like, from, {});
+    hand_over(to, FrameRing::Kind::received_frame, interface, datagram.payload, {},
+              {like.data - like.prepended, like.prepended});
+}
+
 void WorkerCore::on_pgm(std::uint32_t interface, std::span<const std::byte> frame,
                         const net::Datagram& datagram, bool handed_over, Nanos now) {
     Interface& on = *interfaces_[interface];
@@ -206,7 +241,10 @@ void WorkerCore::on_pgm(std::uint32_t interface, std::span<const std::byte> fram
     if (config_.workers > 1) {
         const std::uint32_t owner = owner_of(packet.packet.tsi(), config_.workers);
         if (owner != config_.index) {
-            if (!handed_over) {
+            if (handed_over) return;
+            if (frame.empty()) {
+                hand_over_datagram(owner, interface, datagram);
+            } else {
                 hand_over(owner, FrameRing::Kind::received_frame, interface, frame);
             }
             return;
@@ -218,7 +256,7 @@ void WorkerCore::on_pgm(std::uint32_t interface, std::span<const std::byte> fram
     packet.udp_port = datagram.udp_port;
     // Both stand in the frame, which outlives the batch.
     static_assert(sizeof(MacAddress) == 6 && alignof(MacAddress) == 1);
-    packet.mac = reinterpret_cast<const MacAddress*>(frame.data() + 6);
+    packet.mac = frame.empty() ? nullptr : reinterpret_cast<const MacAddress*>(frame.data() + 6);
     if (find_sessions(packet, now)) ++batch_count_;
 }
 
@@ -415,14 +453,15 @@ void WorkerCore::loop_back(Nanos now) {
 
 // Copies octets to another worker. False, and counted, when its ring is full.
 bool WorkerCore::hand_over(std::uint32_t to, FrameRing::Kind kind, std::uint32_t interface,
-                           std::span<const std::byte> octets, Address next_hop) {
+                           std::span<const std::byte> octets, Address next_hop,
+                           std::span<const std::byte> headers) {
     FrameRing::Slot* slot = nullptr;
     FrameRing* ring = nullptr;
     if (mesh_ != nullptr && to < mesh_->workers() && to != config_.index) {
         ring = &mesh_->inbound(config_.index, to);
         slot = ring->claim(0);
     }
-    if (slot == nullptr || octets.size() > slot->room_bytes) {
+    if (slot == nullptr || headers.size() + octets.size() > slot->room_bytes) {
         counters().handover_full.add();
         return false;
     }
@@ -431,8 +470,9 @@ bool WorkerCore::hand_over(std::uint32_t to, FrameRing::Kind kind, std::uint32_t
     slot->next_hop = next_hop;
     slot->mac_known = false;
     slot->data = slot->room;
-    slot->length = static_cast<std::uint32_t>(octets.size());
-    if (!octets.empty()) std::memcpy(slot->room, octets.data(), octets.size());
+    slot->length = static_cast<std::uint32_t>(headers.size() + octets.size());
+    if (!headers.empty()) std::memcpy(slot->room, headers.data(), headers.size());
+    if (!octets.empty()) std::memcpy(slot->room + headers.size(), octets.data(), octets.size());
     ring->publish(1);
     counters().handover_sent.add();
     peers_fed_[to] = true;

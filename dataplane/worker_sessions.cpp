@@ -124,7 +124,9 @@ void WorkerCore::let_go(ReceiveSession& session, WorkerEvent::Kind kind, Nanos n
     if (session.touched) forget(touched_receivers_, session);
     session.touched = false;
     member(session.interface, identity.group, false, now);
-    interfaces_[session.interface]->udp_ports.remove(session.udp_port);
+    Interface& on = *interfaces_[session.interface];
+    on.udp_ports.remove(session.udp_port);
+    if (on.datagrams) on.filter_changed = true;
     WorkerEvent event;
     event.kind = kind;
     event.id = session.spec.session_id;
@@ -219,7 +221,9 @@ void WorkerCore::drop_source(SourceSession& session) {
     session.wake_wanted = false;
     if (session.touched) forget(touched_sources_, session);
     session.touched = false;
-    interfaces_[session.spec.interface]->udp_ports.remove(session.spec.udp_port);
+    Interface& on = *interfaces_[session.spec.interface];
+    on.udp_ports.remove(session.spec.udp_port);
+    if (on.datagrams) on.filter_changed = true;
     WorkerEvent event;
     event.kind = WorkerEvent::Kind::source_done;
     event.id = session.spec.session_id;

@@ -11,6 +11,7 @@
 #include "client/socket/library.hpp"
 #include "control/controller.hpp"
 #include "control/system_services.hpp"
+#include "embed/devices.hpp"
 #include "embed/workers.hpp"
 #include "engine/checksum/checksum.hpp"
 #include "ipc/sigbus.hpp"

@@ -6,12 +6,12 @@
 #include <cerrno>
 #include <cstring>
 
-#include "dataplane/dpdk/device.hpp"
 #include "dataplane/dpdk/eal.hpp"
 #include "dataplane/dpdk/flow_steering.hpp"
 #include "dataplane/dpdk/lcore_runner.hpp"
 #include "dataplane/handover.hpp"
 #include "dataplane/worker.hpp"
+#include "embed/devices.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/memory.hpp"
 
@@ -19,16 +19,7 @@ namespace fanfare::embed {
 namespace {
 
 namespace dpdk = dataplane::dpdk;
-using DpdkWorker = dataplane::Worker<dpdk::DpdkPort>;
-
-std::vector<dpdk::DeviceRequest> device_requests(const control::Config& config) {
-    std::vector<dpdk::DeviceRequest> requests;
-    for (const auto& i : config.interfaces)
-        requests.push_back({i.name, i.device, i.address, static_cast<std::uint16_t>(i.mtu),
-                            config.take_over, static_cast<std::uint16_t>(config.receive_ring),
-                            static_cast<std::uint16_t>(config.transmit_ring)});
-    return requests;
-}
+using AnyWorker = dataplane::Worker<AnyPort>;
 
 dpdk::Idle idle_of(const std::string& word) {
     if (word == "busy") return dpdk::Idle::busy;
@@ -70,18 +61,15 @@ struct Workers::Parts {
     dpdk::Idle idle = dpdk::Idle::yield;
     std::uint64_t idle_spin_us = 0, idle_sleep_us = 0;
     std::unique_ptr<dpdk::Eal> eal;
-    std::vector<std::unique_ptr<dpdk::Device>> devices;
-    // One for each device; empty for one worker alone, and where rules are not wanted.
+    std::unique_ptr<Devices> devices;
+    // One for each device of DPDK, null for others; empty for one worker alone, and where rules are
+    // not wanted.
     std::vector<std::unique_ptr<dpdk::FlowSteering>> steering;
     std::vector<std::unique_ptr<Shared>> shared;
     std::unique_ptr<dataplane::HandoverMesh> mesh;
-    std::vector<std::unique_ptr<DpdkWorker>> workers;
+    std::vector<std::unique_ptr<AnyWorker>> workers;
     std::unique_ptr<dpdk::LcoreRunner> runner;
 };
-
-bool check_devices(const control::Config& config, std::string& error) {
-    return dpdk::check_devices(device_requests(config), error);
-}
 
 Workers::Workers(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Workers::~Workers() {
@@ -94,14 +82,8 @@ std::unique_ptr<Workers> Workers::open(const control::Config& config,
                                        const std::function<void(const std::string&)>& log,
                                        std::string& error) {
     auto parts = std::make_unique<Parts>();
-    const auto requests = device_requests(config);
     dpdk::EalSettings eal;
-    eal.request.lcores = config.lcores;
-    eal.request.arguments = config.eal;
-    for (const auto& request : requests) {
-        eal.request.devices.push_back(request.device);
-        eal.request.mtu = std::max(eal.request.mtu, request.mtu);
-    }
+    eal.request = eal_request(config);
     eal.log = log;
     parts->idle = idle_of(config.idle);
     parts->idle_spin_us = config.idle_spin_us;
@@ -114,31 +96,29 @@ std::unique_ptr<Workers> Workers::open(const control::Config& config,
                 std::to_string(dataplane::kMaxWorkers) + " are possible";
         return nullptr;
     }
-    parts->devices =
-        dpdk::open_devices(*parts->eal, requests, static_cast<std::uint16_t>(count), error);
-    if (parts->devices.empty()) return nullptr;
+    parts->devices = Devices::open(*parts->eal, config, static_cast<std::uint16_t>(count), error);
+    if (!parts->devices) return nullptr;
 
     std::uint16_t mtu_max = 0;
     dataplane::WorkerConfig worker;
-    for (std::size_t i = 0; i < parts->devices.size(); ++i) {
-        const dpdk::Device& device = *parts->devices[i];
-        for (const auto& note : device.notes()) {
+    for (std::size_t i = 0; i < parts->devices->count(); ++i) {
+        for (const auto& note : parts->devices->notes(i))
             if (log) log(note);
-        }
-        interfaces[i].mtu = device.mtu();
-        interfaces[i].kernel_name = device.kernel_name();
-        interfaces[i].up = device.link().up;
+        parts->devices->describe(i, interfaces[i]);
         worker.interfaces.push_back(interfaces[i].spec);
-        mtu_max = std::max(mtu_max, device.mtu());
+        mtu_max = std::max(mtu_max, parts->devices->mtu(i));
     }
-    for (std::size_t i = 0; count > 1 && config.steering && i < parts->devices.size(); ++i) {
-        const dpdk::Device& device = *parts->devices[i];
-        parts->steering.push_back(std::make_unique<dpdk::FlowSteering>(
-            device.port_id(), device.ports(), interfaces[i].spec.vlan));
+    for (std::size_t i = 0; count > 1 && config.steering && i < parts->devices->count(); ++i) {
+        const dpdk::Device* const device = parts->devices->dpdk_device(i);
+        parts->steering.push_back(
+            device == nullptr ? nullptr
+                              : std::make_unique<dpdk::FlowSteering>(
+                                    device->port_id(), device->ports(), interfaces[i].spec.vlan));
+        if (device == nullptr) continue;
         const auto& found = parts->steering.back()->abilities();
-        if (log && device.ports() > 1 && found.raw == dataplane::SteeringMethod::hand_over &&
+        if (log && device->ports() > 1 && found.raw == dataplane::SteeringMethod::hand_over &&
             found.udp == dataplane::SteeringMethod::hand_over)
-            log("interface " + device.interface() + ": " + device.name() +
+            log("interface " + device->interface() + ": " + device->name() +
                 " takes no rules for sessions: what arrives at a worker that does not own it is "
                 "handed over");
     }
@@ -154,13 +134,12 @@ std::unique_ptr<Workers> Workers::open(const control::Config& config,
         if (!parts->shared.back()->open(error)) return nullptr;
         worker.index = w;
         worker.seed = seed + w;
-        std::vector<dpdk::DpdkPort*> ports;
-        for (const auto& device : parts->devices)
-            ports.push_back(w < device->ports() ? &device->port(static_cast<std::uint16_t>(w))
-                                                : nullptr);
+        std::vector<AnyPort*> ports;
+        for (std::size_t i = 0; i < parts->devices->count(); ++i)
+            ports.push_back(parts->devices->port(i, static_cast<std::uint16_t>(w)));
         parts->workers.push_back(
-            std::make_unique<DpdkWorker>(worker, parts->shared.back()->link, std::move(ports),
-                                         count > 1 ? parts->mesh.get() : nullptr));
+            std::make_unique<AnyWorker>(worker, parts->shared.back()->link, std::move(ports),
+                                        count > 1 ? parts->mesh.get() : nullptr));
     }
     parts->runner = std::make_unique<dpdk::LcoreRunner>(*parts->eal);
     return std::unique_ptr<Workers>(new Workers(std::move(parts)));
@@ -212,21 +191,25 @@ std::vector<control::WorkerDescriptors> Workers::descriptors() const {
     return out;
 }
 
+bool Workers::steers(std::uint32_t interface) const {
+    return interface < parts_->steering.size() && parts_->steering[interface];
+}
+
 void Workers::steer(const dataplane::SteeredSession& session) {
-    if (session.interface < parts_->steering.size())
-        parts_->steering[session.interface]->open(session);
+    if (steers(session.interface)) parts_->steering[session.interface]->open(session);
 }
 
 void Workers::unsteer(std::uint32_t interface, std::uint64_t session_id) {
-    if (interface < parts_->steering.size()) parts_->steering[interface]->close(session_id);
+    if (steers(interface)) parts_->steering[interface]->close(session_id);
 }
 
 void Workers::steering_turn() {
-    for (const auto& steering : parts_->steering) steering->turn();
+    for (const auto& steering : parts_->steering)
+        if (steering) steering->turn();
 }
 
 control::SteeringFigures Workers::steering(std::uint32_t interface) const {
-    if (interface >= parts_->steering.size()) return {};
+    if (!steers(interface)) return {};
     const dpdk::FlowSteering& steering = *parts_->steering[interface];
     return {dataplane::to_string(steering.abilities().raw),
             dataplane::to_string(steering.abilities().udp), steering.rules(), steering.refused(),
@@ -234,7 +217,7 @@ control::SteeringFigures Workers::steering(std::uint32_t interface) const {
 }
 
 bool Workers::link_up(std::uint32_t interface, bool& gone) const {
-    const dpdk::DeviceLink link = parts_->devices[interface]->link();
+    const dpdk::DeviceLink link = parts_->devices->link(interface);
     gone = link.gone;
     return link.up;
 }

@@ -52,10 +52,8 @@ class Workers : public control::Steering {
   private:
     struct Parts;
     explicit Workers(std::unique_ptr<Parts> parts);
+    bool steers(std::uint32_t interface) const;
     std::unique_ptr<Parts> parts_;
 };
-
-// What can be said about the devices before DPDK starts. False, with one line in `error`.
-bool check_devices(const control::Config& config, std::string& error);
 
 }  // namespace fanfare::embed

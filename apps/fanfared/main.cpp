@@ -20,6 +20,7 @@
 #include "control/link_monitor.hpp"
 #include "control/loop.hpp"
 #include "control/text.hpp"
+#include "embed/devices.hpp"
 #include "embed/workers.hpp"
 #include "engine/checksum/checksum.hpp"
 #include "ipc/sigbus.hpp"

@@ -39,8 +39,10 @@ class Veth:
                 run('ip', '-n', name, 'link', 'set', interface, 'up')
                 run('ip', '-n', name, 'address', 'add', f'{address}/24', 'dev', interface)
                 run('ip', '-n', name, 'route', 'add', '224.0.0.0/4', 'dev', interface)
-                # An AF_XDP port gets frames as they are: nothing may be left for a card to finish.
-                run('ip', 'netns', 'exec', name, 'ethtool', '-K', interface, 'tx', 'off', check=False)
+                # An AF_XDP port gets frames as they are: nothing may be left for a card to finish. Kernel sockets hand
+                # bursts over whole, as long as they may leave checksums.
+                if self.device != 'kernel':
+                    run('ip', 'netns', 'exec', name, 'ethtool', '-K', interface, 'tx', 'off', check=False)
             undo.pop_all()
         return self
 

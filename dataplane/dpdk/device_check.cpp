@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "dataplane/dpdk/device.hpp"
-#include "dataplane/dpdk/kernel_link.hpp"
+#include "dataplane/kernel/kernel_link.hpp"
 
 namespace fanfare::dataplane::dpdk {
 

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "dataplane/dpdk/device_text.hpp"
-#include "dataplane/dpdk/kernel_link.hpp"
+#include "dataplane/kernel/kernel_link.hpp"
 #include "dataplane/port.hpp"
 #include "ipc/counter.hpp"
 #include "ipc/receive_region.hpp"
@@ -127,6 +127,7 @@ class alignas(ipc::kCacheLine) DpdkPort {
     PortFacts facts() const;
 
     std::uint64_t system_calls() const { return system_calls_.get(); }
+    const ipc::Counter& system_calls_counter() const { return system_calls_; }
     // Received frames in several segments that did not fit into one, dropped.
     std::uint64_t segments_dropped() const { return segments_dropped_.get(); }
 

@@ -309,6 +309,21 @@ TEST_F(Options, MH2_no_interface_up_fails_ENETUNREACH_and_connect_may_be_tried_a
     controller->interface_changed(0, true, false, 0);
     EXPECT_EQ(connect(id), 0);
 }
+TEST_F(Options, raw_sessions_are_refused_where_an_interface_carries_udp_alone) {
+    interfaces.resize(2);
+    interfaces[0].udp_only = true;
+    start();
+    const auto sender = socket();
+    EXPECT_EQ(connect(sender), EPROTONOSUPPORT);
+    ASSERT_EQ(set(sender, ipc::kOptionUdpPort, 7600u), 0);
+    EXPECT_EQ(connect(sender), 0);
+    const auto receiver = socket();
+    ASSERT_EQ(bind(receiver, kGroup), 0);
+    EXPECT_EQ(listen(receiver), EPROTONOSUPPORT);
+    ASSERT_EQ(set(receiver, kRmAddReceiveIf, htonl(kBackup.v4)), 0);
+    EXPECT_EQ(listen(receiver), 0);
+    EXPECT_EQ(set(receiver, kRmAddReceiveIf, htonl(kFeed.v4)), EPROTONOSUPPORT);
+}
 TEST_F(Options, MH13_MH15_MH16_MH17_added_interfaces_replace_the_default_and_add_up) {
     const auto id = listener();
     auto adds = commands();

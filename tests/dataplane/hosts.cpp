@@ -94,6 +94,7 @@ Host::Host(sim::SimWire& wire, const HostPlan& p)
             std::find(plan.queues.begin(), plan.queues.end(), i) != plan.queues.end();
         const MacAddress mac{{2, 0, 0, 0, 0, static_cast<std::uint8_t>(plan.address.v4)}};
         ports.push_back(queue ? std::make_unique<sim::SimPort>(wire, mac, plan.mtu) : nullptr);
+        if (queue) ports.back()->datagrams = plan.datagrams;
         links.push_back(std::make_unique<WorkerLink>(i));
         config.index = i;
         config.seed = 1000 + plan.address.v4 + i;

@@ -93,6 +93,7 @@ struct HostPlan {
     Address gateway;
     std::uint16_t vlan = 0;
     std::uint8_t dscp = 0;
+    bool datagrams = false;  // ports are datagram ports
     ReceiveLoss receive_loss;
     std::uint16_t mtu = 1500;
     std::size_t mesh_slots = HandoverMesh::kSlots;

@@ -16,11 +16,11 @@ RATE = 8_000_000  # octets a second
 
 
 class OpenPgm(PeerTest):
-    def two_hosts(self, udp):
+    def two_hosts(self, udp, kind='af_xdp'):
         network = self.make_network()
         self.peer_host = network.host('peer', '10.77.0.1/24', kernel=True)
-        self.our_host = network.host('ours', '10.77.0.2/24')
-        self.daemon = Daemon(self, self.our_host)
+        self.our_host = network.host('ours', '10.77.0.2/24', kernel=kind == 'kernel')
+        self.daemon = Daemon(self, self.our_host, kind=kind)
         for host in (self.peer_host, self.our_host):
             host.cable.lose(1)
             # NAKs are few: one at least, and one repair, are sure to be lost.
@@ -31,8 +31,8 @@ class OpenPgm(PeerTest):
         for host in (self.peer_host, self.our_host):
             self.assertGreater(host.cable.dropped(), 0, f'nothing from {host.name} was lost')
 
-    def fanfare_receives(self, longest, udp=0):
-        self.two_hosts(udp)
+    def fanfare_receives(self, longest, udp=0, kind='af_xdp'):
+        self.two_hosts(udp, kind)
         form = ('--udp', str(udp)) if udp else ()
         got = self.folder / 'got'
         sub = self.daemon.subscribe(f'{GROUP}:{PORT}', got, '--count', str(COUNT), '--separator', '\n', *form)
@@ -43,8 +43,8 @@ class OpenPgm(PeerTest):
         self.assertEqual(digest(got), digest(self.expected_file(COUNT, longest, '--separator')))
         self.expect_loss_both_ways()
 
-    def fanfare_sends(self, longest, udp=0):
-        self.two_hosts(udp)
+    def fanfare_sends(self, longest, udp=0, kind='af_xdp'):
+        self.two_hosts(udp, kind)
         form = ('--udp', str(udp)) if udp else ()
         receiver = self.peer(OPENPGM_PEER, 'receive', self.peer_host.address, GROUP, PORT, '--count', COUNT,
                              '--longest', longest, '--lines', *form, host=self.peer_host)
@@ -55,6 +55,12 @@ class OpenPgm(PeerTest):
         self.assertEqual(pub.wait(120), 0, pub.text())
         self.assertEqual(receiver.wait(60), 0, receiver.text())
         self.expect_loss_both_ways()
+
+    def test_a_kernel_port_receives(self):
+        self.fanfare_receives(1448, udp=UDP, kind='kernel')
+
+    def test_a_kernel_port_sends(self):
+        self.fanfare_sends(1448, udp=UDP, kind='kernel')
 
     def test_fanfare_receives_raw(self):
         self.fanfare_receives(1456)

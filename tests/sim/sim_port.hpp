@@ -1,6 +1,9 @@
 // Ports in memory for tests: several SimPorts on one SimWire, no time, no threads. What a port
 // transmits stands at once in the queue of every other port whose filter lets it in; a hook sees
 // each frame first and may drop it. Everything is counted so that a test can tell a leak.
+//
+// With `datagrams` set, before a worker gets it, a port is a datagram port: it plays the kernel's
+// part of the link layer, and the wire still carries frames.
 #pragma once
 
 #include <algorithm>
@@ -11,6 +14,10 @@
 #include <span>
 #include <vector>
 
+#include "dataplane/net/datagram.hpp"
+#include "dataplane/net/framing.hpp"
+#include "dataplane/net/multicast_mac.hpp"
+#include "dataplane/net/octets.hpp"
 #include "dataplane/port.hpp"
 #include "engine/core/output.hpp"
 
@@ -32,8 +39,13 @@ class SimPort {
             const std::uint32_t place = arrived_[arrived_first_];
             arrived_first_ = (arrived_first_ + 1) % kQueue;
             --arrived_count_;
-            rx[count++] = {rx_room_.data() + place * stride_, rx_length_[place],
-                           reinterpret_cast<void*>(static_cast<std::uintptr_t>(place) + 1)};
+            rx[count] = {rx_room_.data() + place * stride_, rx_length_[place],
+                         reinterpret_cast<void*>(static_cast<std::uintptr_t>(place) + 1)};
+            if (datagrams && !take_off_headers(rx[count], origins_[place])) {
+                rx_free_.push_back(place);
+                continue;
+            }
+            ++count;
             ++rx_lent_;
         }
         return count;
@@ -66,7 +78,14 @@ class SimPort {
         ++filter_calls_;
         return true;
     }
-    dataplane::PortFacts facts() const { return {mac_, mtu_, true, kernel_answers}; }
+    bool set_memberships(const dataplane::Memberships& wanted) {
+        memberships_ = wanted;
+        filter_.clear();
+        for (const auto group : wanted.groups)
+            filter_.push_back(dataplane::net::multicast_mac(group));
+        return ++membership_calls_ % 2 == 0;  // half is done at a time
+    }
+    dataplane::PortFacts facts() const { return {mac_, mtu_, true, kernel_answers, datagrams}; }
     std::uint64_t system_calls() const { return 0; }
 
     // A frame arrives here, whatever the filter says; false when the queue is full.
@@ -81,14 +100,31 @@ class SimPort {
     const dataplane::MacAddress& mac() const { return mac_; }
     const std::vector<dataplane::MacAddress>& filter() const { return filter_; }
     std::size_t filter_calls() const { return filter_calls_; }
+    const dataplane::Memberships& memberships() const { return memberships_; }
     // Frames that are not back in the port: 0 when nothing leaks.
     std::size_t lent() const { return kPool - tx_free_.size() + rx_lent_; }
 
     bool promiscuous = false;
     bool kernel_answers = false;
+    bool datagrams = false;
     std::size_t takes_at_most = kPool;  // of one transmit(): a port that is slow
 
   private:
+    // What a kernel does before it hands a datagram to a socket; false when there is none for it.
+    bool take_off_headers(dataplane::RxFrame& frame, dataplane::RxOrigin& origin) {
+        dataplane::net::Datagram datagram;
+        if (dataplane::net::parse_frame({frame.data, frame.length}, 0, datagram) !=
+                dataplane::net::FrameClass::pgm ||
+            std::find(memberships_.udp_ports.begin(), memberships_.udp_ports.end(),
+                      datagram.udp_port) == memberships_.udp_ports.end())
+            return false;
+        origin = {datagram.ip.source, datagram.ip.destination, datagram.udp_port};
+        frame.data = datagram.payload.data();
+        frame.length = static_cast<std::uint32_t>(datagram.payload.size());
+        frame.origin = &origin;
+        return true;
+    }
+
     SimWire& wire_;
     dataplane::MacAddress mac_;
     std::uint16_t mtu_;
@@ -99,8 +135,11 @@ class SimPort {
     std::size_t arrived_first_ = 0, arrived_count_ = 0, rx_lent_ = 0;
     std::vector<dataplane::MacAddress> filter_;
     std::size_t filter_calls_ = 0;
+    std::vector<dataplane::RxOrigin> origins_ = std::vector<dataplane::RxOrigin>(kQueue);
+    dataplane::Memberships memberships_;
+    std::size_t membership_calls_ = 0;
 };
-static_assert(dataplane::PacketPort<SimPort>);
+static_assert(dataplane::DatagramPort<SimPort>);
 
 class SimWire {
   public:
@@ -145,6 +184,22 @@ inline SimPort::SimPort(SimWire& wire, const dataplane::MacAddress& mac, std::ui
 inline std::size_t SimPort::transmit(std::span<engine::TxFrame> tx) {
     const std::size_t count = std::min(tx.size(), takes_at_most);
     for (auto& frame : tx.first(count)) {
+        if (datagrams) {
+            // Everybody's, as no table says whose the unicast ones are.
+            const std::byte* const ip = frame.data - frame.prepended;
+            const Address destination = dataplane::net::load_address(ip + 16);
+            const auto to = destination.is_multicast() ? dataplane::net::multicast_mac(destination)
+                                                       : dataplane::net::kBroadcastMac;
+            // A UDP port that is sent from hears answers too, wanted or not.
+            dataplane::net::prepend_ethernet(frame, {mac_, {}, 0, 0}, to);
+            dataplane::net::Datagram datagram;
+            auto& ports = memberships_.udp_ports;
+            if (dataplane::net::parse_frame(
+                    {frame.data - frame.prepended, std::size_t{frame.prepended} + frame.length}, 0,
+                    datagram) == dataplane::net::FrameClass::pgm &&
+                std::find(ports.begin(), ports.end(), datagram.udp_port) == ports.end())
+                ports.push_back(datagram.udp_port);
+        }
         wire_.carry({frame.data - frame.prepended, std::size_t{frame.prepended} + frame.length},
                     this);
     }

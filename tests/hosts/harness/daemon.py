@@ -12,7 +12,7 @@ _READY_SECONDS = 30
 class Daemon:
     """fanfared on `host`, with every cable of the host as an interface; ready when the constructor returns.
 
-    `kind` is the device: af_xdp or af_packet. The tool talks to it through a Unix socket, which knows no
+    `kind` is the device: af_xdp, af_packet or kernel (then the host's kernel must hold the address). The tool talks to it through a Unix socket, which knows no
     network namespace, so clients run outside.
     """
 
@@ -66,7 +66,9 @@ class Daemon:
 
 
 def device(kind, number, cable):
-    """The EAL device of a cable's end."""
+    """The DEVICE text of a cable's end."""
+    if kind == 'kernel':
+        return f'kernel,iface={cable.device}'
     return f'net_{kind}{number},iface={cable.device}'
 
 

@@ -36,8 +36,9 @@ class TransferTest(suite.HostTest):
 
     def make_hosts(self, subscribers, daemon=(), publisher=(), kind='af_xdp', lcores='0', queues=1, **network):
         self.network = self.make_network(**network)
-        self.sender = self.network.host('pub', '10.77.0.1/24', queues=queues)
-        self.receivers = [self.network.host(f'sub{i}', f'10.77.0.{10 + i}/24', queues=queues)
+        kernel = kind == 'kernel'
+        self.sender = self.network.host('pub', '10.77.0.1/24', queues=queues, kernel=kernel)
+        self.receivers = [self.network.host(f'sub{i}', f'10.77.0.{10 + i}/24', queues=queues, kernel=kernel)
                           for i in range(subscribers)]
         self.publisher = Daemon(self, self.sender, kind=kind, lcores=lcores, extra=(*daemon, *publisher))
         self.subscribers = [Daemon(self, host, kind=kind, lcores=lcores, extra=daemon) for host in self.receivers]

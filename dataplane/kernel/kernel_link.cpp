@@ -1,4 +1,4 @@
-#include "dataplane/dpdk/kernel_link.hpp"
+#include "dataplane/kernel/kernel_link.hpp"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -17,7 +17,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace fanfare::dataplane::dpdk {
+namespace fanfare::dataplane {
 
 namespace {
 
@@ -163,4 +163,4 @@ bool KernelMulticast::set(std::span<const MacAddress> groups, std::uint64_t& sys
     return done;
 }
 
-}  // namespace fanfare::dataplane::dpdk
+}  // namespace fanfare::dataplane

@@ -11,7 +11,7 @@
 #include "engine/types.hpp"
 #include "ipc/descriptor.hpp"
 
-namespace fanfare::dataplane::dpdk {
+namespace fanfare::dataplane {
 
 struct KernelLink {
     bool exists = false;
@@ -63,4 +63,4 @@ class KernelMulticast {
     bool all_ = false;
 };
 
-}  // namespace fanfare::dataplane::dpdk
+}  // namespace fanfare::dataplane

@@ -1,0 +1,57 @@
+// A kernel port from the DEVICE text of an interface (`kernel,iface=NAME`) to something a worker
+// can use.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/kernel/kernel_port.hpp"
+#include "engine/types.hpp"
+
+namespace fanfare::dataplane::kernel {
+
+struct KernelDeviceRequest {
+    std::string interface;  // its name in the configuration, for messages
+    std::string device;     // DEVICE text
+    Address address;
+    std::uint16_t mtu = 0;   // 0: the kernel interface's
+    std::uint16_t vlan = 0;  // must be 0: the kernel has interfaces of its own for VLANs
+};
+
+// Whether a DEVICE text means a kernel port at all.
+bool is_kernel_device(std::string_view device);
+// The kernel's name of its interface; nullopt, with one line in `error`, for a text that names none
+// or says more.
+std::optional<std::string> parse_kernel_device(std::string_view device, std::string& error);
+
+// What can be said before anything is opened: the text, the kernel's interface (there, up), and
+// that it holds the address. False, with one line in `error`.
+bool check_kernel_device(const KernelDeviceRequest& request, std::string& error);
+
+class KernelDevice {
+  public:
+    // nullptr, with one line in `error`, and nothing is left of it then.
+    static std::unique_ptr<KernelDevice> open(const KernelDeviceRequest& request,
+                                              std::string& error);
+
+    // One for the first worker; the others' frames go by hand-over.
+    KernelPort& port() { return *port_; }
+    const std::string& kernel_name() const { return kernel_name_; }
+    std::uint16_t mtu() const { return mtu_; }
+    bool up() const { return port_->facts().link_up; }
+    // Lines for the operator: what was given less than it asks for, and the remedy.
+    const std::vector<std::string>& notes() const { return notes_; }
+
+  private:
+    KernelDevice() = default;
+    std::string kernel_name_;
+    std::uint16_t mtu_ = 1500;
+    std::unique_ptr<KernelPort> port_;
+    std::vector<std::string> notes_;
+};
+
+}  // namespace fanfare::dataplane::kernel
