@@ -9,7 +9,7 @@
  * SIGINT ends it too. On Linux: fanfare run rm_consumer ... */
 #include <signal.h>
 
-#include "net.h"
+#include "apps/examples/net.h"
 
 enum { kSessionsMax = 32, kAddressesMax = 64 };
 

@@ -5,7 +5,7 @@
  *
  * --pieces N: a message is given to the socket in sends of at most N octets;
  * RM_SET_MESSAGE_BOUNDARY makes them one. On Linux: fanfare run rm_producer ... */
-#include "net.h"
+#include "apps/examples/net.h"
 
 enum { kLineMax = 1 << 20 };
 

@@ -5,7 +5,7 @@
 #ifndef EXAMPLES_SOURCE_GROUP_H
 #define EXAMPLES_SOURCE_GROUP_H
 
-#include "net.h"
+#include "apps/examples/net.h"
 
 static inline int change_source_group(SOCKET socket, int option, uint32_t group, uint32_t source,
                                       uint32_t interface_address) {

@@ -55,14 +55,15 @@ int run_program(const std::vector<std::string>& program, const std::string& cont
     std::error_code ignored;
     const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
     std::string found;
+    // Beside the tool, where the build makes it, where installation puts it.
     for (const auto& place :
-         {self, self / "../client", self / "../lib", self / "../lib/x86_64-linux-gnu"})
+         {self, self / "../client", self / ".." / FANFARE_LIBRARY_FOLDER, self / "../lib"})
         if (found.empty() && ::access((place / kLibrary).c_str(), R_OK) == 0)
             found = std::filesystem::canonical(place / kLibrary, ignored).string();
     if (found.empty())
         throw Failure(fmt::format(
-            "run: {} is neither beside the tool in {} nor in its ../lib; build or install it there",
-            kLibrary, self.string()));
+            "run: {} is neither beside the tool in {} nor in its ../{}; build or install it there",
+            kLibrary, self.string(), FANFARE_LIBRARY_FOLDER));
     const char* before = std::getenv("LD_PRELOAD");
     const std::string preload =
         before != nullptr && *before != 0 ? std::string(before) + ":" + found : found;

@@ -85,9 +85,11 @@ FANFARE_INTERPOSED int close_range(unsigned first, unsigned last, int flags) noe
     for (unsigned fd = first; fd <= last && fd <= static_cast<unsigned>(highest); ++fd) {
         const int number = static_cast<int>(fd);
         if (is_ours(number)) {
-            int error = 0;
-            const client::Socket* const socket = client::find_socket(number, error);
-            release_descriptor(number, socket != nullptr && socket->is_first_holder());
+            const auto socket = client::known_socket(number);
+            if (socket != nullptr)
+                release_descriptor(number, socket->is_first_holder());
+            else  // inherited over exec, and never used here
+                client::set_kind(number, client::DescriptorKind::foreign);
         } else if (is_hidden(number)) {
             if (begin < fd && real.close_range(begin, fd - 1, flags) != 0) return -1;
             begin = fd + 1;

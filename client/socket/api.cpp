@@ -148,8 +148,9 @@ std::int64_t readable_octets(int fd) {
 void release_descriptor(int fd, bool say_so) {
     (void)on_socket(fd, [&](Socket& socket) {
         if (forget_if_shared(fd)) return 0;
-        if (say_so) return socket.close(-1, [fd] { return forget_socket(fd); });
-        socket.leave([fd] { return forget_socket(fd); });
+        const auto forget = [fd] { return forget_socket(fd); };
+        // SO_LINGER may want the descriptor to stay; the caller does not.
+        if (!say_so || socket.close(-1, forget) != 0) socket.leave(forget);
         return 0;
     });
     set_kind(fd, DescriptorKind::foreign);  // also one whose daemon is not there

@@ -144,6 +144,13 @@ Socket* find_socket(int descriptor, int& error) {
     return socket.get();
 }
 
+std::shared_ptr<Socket> known_socket(int descriptor) {
+    Table& t = table();
+    const QuietLock lock(t.mutex);
+    const auto found = t.sockets.find(descriptor);
+    return found != t.sockets.end() ? found->second : nullptr;
+}
+
 std::shared_ptr<Socket> forget_socket(int descriptor) {
     Table& t = table();
     std::shared_ptr<Socket> socket, mine;  // go outside the lock

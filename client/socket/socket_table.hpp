@@ -22,6 +22,9 @@ bool enter_duplicate(int descriptor, int duplicate);
 // other threads may close the socket meanwhile.
 Socket* find_socket(int descriptor, int& error);
 
+// The same without asking anybody: nullptr for what the table does not hold.
+std::shared_ptr<Socket> known_socket(int descriptor);
+
 // Takes a descriptor out. The socket, if that was the last one of it in this process, else nullptr;
 // its object goes when the last thread that uses it has turned to another.
 std::shared_ptr<Socket> forget_socket(int descriptor);

@@ -2,7 +2,7 @@
  * setsockopt's, and the filter is the one that was asked for. */
 #include <poll.h>
 
-#include "../../apps/examples/source_group.h"
+#include "apps/examples/source_group.h"
 #include "checks.h"
 
 int main(void) {

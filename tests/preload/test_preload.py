@@ -7,6 +7,7 @@ FANFARE_TEST_SEED       random calls with this seed instead of the usual ones"""
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,6 +136,17 @@ class Preload(unittest.TestCase):
             return done.stderr
         self.assertIn('/no/such/program', refused('run', '/no/such/program'))
         self.assertIn('PROGRAM', refused('run'))
+        # Only where it belongs is the library found: in an installation, not in a folder without one.
+        with tempfile.TemporaryDirectory() as folder:
+            tool, library = pathlib.Path(folder) / 'bin' / 'fanfare', pathlib.Path(folder) / 'lib' / 'libfanfare-preload.so'
+            for path, source in ((tool, 'FANFARE'), (library, 'PRELOAD')):
+                path.parent.mkdir()
+                shutil.copy(os.environ[source], path)
+            subprocess.run([tool, 'run', 'true'], check=True, timeout=30)
+            library.unlink()
+            missing = subprocess.run([tool, 'run', 'true'], capture_output=True, text=True, timeout=30)
+            self.assertEqual(missing.returncode, 1)
+            self.assertIn('libfanfare-preload.so', missing.stderr)
         told = self.run_program('sh', '-c', 'echo "$LD_PRELOAD|$FANFARE_CONTROL"',
                                 env={**os.environ, 'LD_PRELOAD': os.environ['EARLY']}).stdout.strip()
         self.assertEqual(told, f'{os.environ["EARLY"]}:{os.path.realpath(os.environ["PRELOAD"])}|{self.control}')

@@ -7,9 +7,9 @@
  * sender's session), recv, close
  *
  * A descriptor can be waited for with poll, select and epoll (readable, writable, error and hang-up
- * are true), made non-blocking with fcntl, passed over fork, and must be closed with fanfare_close.
- * Every call is thread-safe. All return -1 with errno on failure; fanfare_last_error_text() then
- * says more. */
+ * are true), made non-blocking with fcntl, duplicated, and passed over fork and exec: it is the
+ * same socket for every holder. It must be closed with fanfare_close. Every call is thread-safe.
+ * All return -1 with errno on failure; fanfare_last_error_text() then says more. */
 #ifndef FANFARE_SOCKET_H
 #define FANFARE_SOCKET_H
 
