@@ -28,7 +28,7 @@ void WorkerCore::commit_source(SourceSession& session, engine::Output& out) {
                            listens_.wants(interface, identity.group, identity.destination_port,
                                           session.spec.udp_port, on.spec.address));
         FrameQueue& queue = on.outlet->queue;
-        const bool port = on.outlet->ring == nullptr;
+        const bool port = on.outlet->ring == nullptr && !on.datagrams;
         if (port && session.headers_of != on.link_version) {
             session.headers.make(on.link, identity.group, session.spec.parameters.ttl,
                                  session.spec.udp_port);
