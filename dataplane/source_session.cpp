@@ -4,9 +4,20 @@
 
 namespace fanfare::dataplane {
 
+namespace {
+
+// At rate 0 the trail follows the data: a quarter of the log stays the program's to write, whatever
+// its records' headers and padding add to the payload.
+engine::SourceParameters bounded_by(std::uint64_t log_bytes, engine::SourceParameters parameters) {
+    parameters.window_log_bytes = log_bytes - log_bytes / 4;
+    return parameters;
+}
+
+}  // namespace
+
 SourceSession::SourceSession(const SourceSpec& s, const checksum::Kernels& kernels)
     : spec(s),
-      source(s.parameters, s.identity, s.mtu, s.udp_port != 0, kernels),
+      source(bounded_by(s.log_bytes, s.parameters), s.identity, s.mtu, s.udp_port != 0, kernels),
       cutter_(s.log, s.log_bytes, s.format, source.largest_tsdu(false), source.largest_tsdu(true)),
       limit_(s.log_bytes) {}
 

@@ -28,6 +28,10 @@ struct SourceParameters {
     Nanos window_ns =
         250 * kMillisecond;  // how long sent data stays repairable; unused when rate is 0
     std::uint64_t window_bytes = 31'250'000;  // payload octets the window may hold
+    // At rate 0: octets of the caller's log that sent data may hold back, what the caller stores
+    // around its payload included; 0: only window_bytes counts. Less than the log, so that whoever
+    // writes it always finds room.
+    std::uint64_t window_log_bytes = 0;
     std::uint32_t window_packets = 1u << 18;  // entries of the send window (power of two)
     std::uint32_t advance_percent = 15;       // step of the trail, 1..50 (wsrm.md 5.5)
     std::uint32_t late_join_percent = 0;      // 0..75 (OPT_JOIN, RFC 9.4)

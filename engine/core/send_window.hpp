@@ -55,6 +55,8 @@ class SendWindow {
     std::uint64_t capacity() const { return std::uint64_t{mask_} + 1; }
     std::uint64_t bytes() const { return bytes_; }
     std::uint64_t released_position() const { return released_; }
+    // Octets of the caller's log between what was let go of and the newest entry's end.
+    std::uint64_t log_bytes() const { return newest_release_ - released_; }
 
     bool contains(std::uint64_t ordinal) const { return ordinal >= trail_ && ordinal < next_; }
     // The ordinal nearest to the trail that has these low 32 bits.
@@ -71,7 +73,9 @@ class SendWindow {
     // The entry that next() will have; it counts after commit(). Requires !full().
     SendEntry& open() { return entries_[slot(next_)]; }
     void commit() {
-        bytes_ += entries_[slot(next_)].length;
+        const SendEntry& entry = entries_[slot(next_)];
+        bytes_ += entry.length;
+        newest_release_ = entry.release_position;
         ++next_;
     }
 
@@ -104,7 +108,7 @@ class SendWindow {
     std::uint32_t mask_;
     std::uint64_t first_, trail_, next_;
     std::uint64_t bytes_ = 0;
-    std::uint64_t released_ = 0;
+    std::uint64_t released_ = 0, newest_release_ = 0;
 };
 
 }  // namespace fanfare::engine

@@ -22,7 +22,8 @@ class TrailAdvance {
           period_(std::max<Nanos>(kMillisecond,
                                   parameters.window_ns / 100 * parameters.advance_percent)),
           keep_(parameters.window_ns / 100 * (100 - parameters.advance_percent)),
-          window_bytes_(parameters.window_bytes) {}
+          window_bytes_(parameters.window_bytes),
+          log_bytes_(parameters.window_log_bytes) {}
 
     bool by_time() const { return by_time_; }
     Nanos period() const { return period_; }
@@ -56,16 +57,19 @@ class TrailAdvance {
         if (window.empty()) at_ = kNever;
     }
 
-    // With data: true while the oldest entry must go to keep to `window_bytes`.
+    // With data: true while the oldest entry must go to keep to `window_bytes` and
+    // `window_log_bytes`.
     bool over(const SendWindow& window) const {
-        return !by_time_ && window.bytes() > window_bytes_ && window.size() > 1;
+        return !by_time_ && window.size() > 1 &&
+               (window.bytes() > window_bytes_ ||
+                (log_bytes_ != 0 && window.log_bytes() > log_bytes_));
     }
 
   private:
     bool by_time_;
     Nanos period_;
     Nanos keep_;
-    std::uint64_t window_bytes_;
+    std::uint64_t window_bytes_, log_bytes_;
     Nanos at_ = kNever;
     std::uint64_t step_ = 0;     // everything before it shall leave
     std::uint64_t overdue_ = 0;  // the step before: leaves whatever waits
