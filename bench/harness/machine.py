@@ -52,7 +52,7 @@ class Watch:
 
     def __exit__(self, *_):
         took = max(time.monotonic() - self.began, 1e-3)
-        busy, steal = (now - before for now, before in zip(cpu_times(), self.times))
+        busy, steal = (after - before for after, before in zip(cpu_times(), self.times))
         self.others = max(0.0, (busy - (own_seconds() - self.own)) / took)
         self.steal = steal / took
         return False

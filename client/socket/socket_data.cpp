@@ -123,7 +123,13 @@ int Socket::wait_for_room(const MessageWriter::Seen& seen, bool wait, Nanos dead
     const auto look = [&] { return writer_->changed(seen) || closed_ || page_->shut_write != 0; };
     if (wait && wait_awake(look)) return 0;
     const Endpoint endpoint(descriptor_);
-    bool hung_up = endpoint.fill();
+    bool hung_up = false;
+    // As in wait_for_data: a flag that stands means that the endpoint was filled and not emptied
+    // since.
+    const bool armed = page_->send_sleeping.load(std::memory_order_relaxed) != 0;
+    if (!armed || wait || readiness_always_true ||
+        looks_.fetch_add(1, std::memory_order_relaxed) % 256 == 0)
+        hung_up = endpoint.fill();
     if (!ipc::prepare_sleep(ipc::AtomicMemory{}, page_->send_sleeping, look)) return 0;
     while (!hung_up && wait) {
         switch (endpoint.sleep(POLLOUT, deadline, hung_up)) {

@@ -13,6 +13,7 @@
 #include "dataplane/receive_loss.hpp"
 #include "dataplane/session_table.hpp"
 #include "dataplane/snapshot.hpp"
+#include "engine/core/random.hpp"
 
 namespace fanfare::dataplane {
 namespace {
@@ -147,6 +148,24 @@ TEST_F(FrameQueueTest, AFrameFromElsewhereLinesUpBehindTheWrittenOnes) {
     queue.note(0).held = true;
     queue.return_all();
     EXPECT_EQ(queue.returns().size(), 15u);
+}
+
+TEST_F(FrameQueueTest, OrderAndRoomLastThroughAnyNumberOfLaps) {
+    engine::Random random(21);
+    std::printf("seed 21\n");
+    int next = 1;
+    for (int turn = 0; turn < 2000; ++turn) {
+        lend(static_cast<int>(random.next() % (queue.capacity() - queue.have() + 1)));
+        for (auto n = random.next() % (queue.room_count() + 1); n > 0; --n) queue.commit();
+        queue.set_looped(queue.ready());
+        const std::size_t may_leave = queue.sift();
+        ASSERT_EQ(may_leave, queue.ready());
+        const std::size_t leaves = random.next() % (may_leave + 1);
+        for (std::size_t i = 0; i < leaves; ++i) ASSERT_EQ(number_of(queue.frame(i)), next++);
+        queue.left(leaves);
+        ASSERT_EQ(queue.places().size(), queue.capacity() - queue.have());
+    }
+    EXPECT_GT(next, 5000);
 }
 
 TEST(FrameRing, CarriesFramesInOrderBetweenTwoThreads) {

@@ -100,6 +100,28 @@ TEST_F(TwoHosts, PackedMessagesShareAPacketAndComeOutWhole) {
     EXPECT_LT(network.wire.carried - before, 150u);
 }
 
+// The records of small messages take several times their payload: the trail has to follow the log.
+TEST_F(TwoHosts, SmallMessagesAtRateZeroFlowThroughALogThatIsShorterThanTheirWindow) {
+    receiver.listen();
+    network.settle();
+    engine::SourceParameters parameters = Host::quick();
+    parameters.rate_bits_per_s = 0;
+    parameters.window_bytes = 1 << 20;
+    Sending& sending =
+        sender.send(ipc::SendFormat::packed, parameters, 0, 4000, std::uint64_t{1} << 16);
+    network.settle();
+    std::vector<std::string> sent;
+    for (std::uint32_t i = 0; i < 20000; ++i) sent.push_back(message_of(8, i));
+    write_all(sending, {sent.begin(), sent.begin() + 1});
+    Reading& reading = reading_of_first();
+    write_all(sending, {sent.begin() + 1, sent.end()});
+    sender.finish(sending);
+    ASSERT_TRUE(
+        network.run_until([&] { return reading.last.status != client::ReadStatus::empty; }));
+    EXPECT_EQ(reading.last.status, client::ReadStatus::finished);
+    EXPECT_TRUE(reading.messages == sent);
+}
+
 TEST_F(TwoHosts, LostPacketsAreRepairedThroughArpAndUnicastNaks) {
     receiver.listen();
     network.settle();
