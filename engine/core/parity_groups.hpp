@@ -29,11 +29,12 @@ class ParityGroups {
     struct Group {
         std::uint64_t start = 0;  // 0: no group
         std::uint16_t first = kNone;
-        std::uint8_t parity = 0;  // packets kept
-        std::uint8_t size = 0;    // actual size, when it is known to be less than k; else 0
-        std::uint8_t asked = 0;   // parity NAKs since any of its packets came
-        bool asking = false;      // its state stands with its last number
-        bool selective = false;   // asked for number by number
+        std::uint8_t parity = 0;   // packets kept
+        std::uint8_t size = 0;     // actual size, when it is known to be less than k; else 0
+        std::uint8_t in_vain = 0;  // weight of the parity NAKs since any of its packets came
+        bool confirmed = false;    // the last of them was
+        bool asking = false;       // its state stands with its last number
+        bool selective = false;    // asked for number by number
         bool undecodable = false;
         bool syn = false;  // the session's first group
     };

@@ -13,10 +13,11 @@ namespace fanfare::engine {
 
 namespace {
 
-// Parity NAKs for one group that brought nothing until its packets are asked for one by one: the
-// source may have no parity left (n is finite). Well below the retries after which data counts as
-// lost.
-constexpr std::uint8_t kParityNaksInVain = 4;
+// When a group's packets are asked for one by one: after eight parity NAKs that were confirmed and
+// brought nothing (the source has no parity left: n is finite), or 32 that nobody confirmed. Both
+// are fewer than the retries after which data counts as lost, and more than a source that its
+// machine keeps waiting makes necessary.
+constexpr std::uint8_t kInVainMost = 32, kInVainConfirmed = 4, kInVainUnconfirmed = 1;
 // Groups that the window must have room for ahead of the first missing number; with fewer a group's
 // place could be taken by the one after the next.
 constexpr std::uint64_t kLeastGroups = 4;
@@ -164,7 +165,7 @@ Verdict Receiver::Parts::keep_parity(std::uint64_t group, std::uint32_t size, st
         case ParityGroups::Kept::kept:
             break;
     }
-    g->asked = 0;
+    g->in_vain = 0;
     if (g->asking) naks.repair_heard(parity->last_of(group), now);
     try_decode(*g);
     return Verdict::accepted;
@@ -248,7 +249,7 @@ void Receiver::Parts::parity_data(const wire::Packet& packet, std::uint64_t ordi
     if (packet.options.has(OptionBit::curr_tgsize)) data_size(packet, ordinal);
     if (ordinal == parity->last_of(group)) timing.ended(group);
     if (ParityGroups::Group* const g = parity->find(group)) {
-        g->asked = 0;
+        g->in_vain = 0;
         if (g->parity > 0) {
             try_decode(*g);
         } else if (g->asking) {
@@ -370,11 +371,13 @@ Receiver::Parts::Asked Receiver::Parts::parity_nak_for(std::uint64_t ordinal, Sq
     ParityGroups::Group* const g = parity->find(group);
     if (g == nullptr || !g->asking || ordinal != parity->last_of(group)) return Asked::number;
     if (parity->needed(window, *g) == 0) return Asked::nothing;
-    if (source_trail > group || g->asked == kParityNaksInVain) {
+    if (source_trail > group || g->in_vain >= kInVainMost) {
         ask_one_by_one(*g);
         return Asked::nothing;
     }
-    ++g->asked;
+    g->in_vain = static_cast<std::uint8_t>(g->in_vain +
+                                           (g->confirmed ? kInVainConfirmed : kInVainUnconfirmed));
+    g->confirmed = false;
     sqn = static_cast<Sqn>(group) | (parity->needed_of_full(window, *g) - 1);
     return Asked::group;
 }
@@ -398,6 +401,7 @@ Verdict Receiver::Parts::on_parity_confirmation(const wire::Packet& packet) {
         if ((sqn & (k - 1)) + 1 < parity->needed_of_full(window, *g)) continue;
         verdict = Verdict::accepted;
         if (ncf) {
+            g->confirmed = true;
             naks.confirmed(parity->last_of(group), now);
         } else {
             naks.overheard(parity->last_of(group), now);
