@@ -543,5 +543,94 @@ TEST(Parity, AProgramThatRewritesWhatItSentEndsItsOwnStream) {
     EXPECT_EQ(out.events()[0].cause, ResetCause::sender_changed_sent_data);
 }
 
+// Hostile parity from the trusted address: nothing that is here changes, nothing is placed beyond
+// what fits, and the session goes on.
+struct HostileParity : ::testing::Test {
+    std::vector<IndexEntry> index = std::vector<IndexEntry>(1u << 10);
+    std::vector<std::byte> log = std::vector<std::byte>(1u << 20);
+    Receiver receiver{profile(ProfileName::lan).receiver, ReceiveMemory{index, log},
+                      checksum::best_kernels()};
+    Frames frames{64};
+    Nanos now = kSecond;
+
+    void SetUp() override {
+        receiver.start({kTsi, kDataPort, kGroup, kSourceAddress}, 1, now);
+        give(spm(1, 64, 63, [](wire::Packet& p) {
+            p.options.set(OptionBit::parity_prm);
+            p.options.parity_prm = {true, false, 4};
+        }));
+    }
+    Verdict give(const Datagram& d) {
+        Output out = frames.output();
+        const wire::Packet packet = d.decoded();
+        receiver.open_burst(packet.payload.size());
+        return receiver.on_packet(packet, d.octets, d.from, now, out);
+    }
+    static Datagram parity(Sqn sqn, const std::string& payload, const Change& change = {}) {
+        return odata(sqn, 64, payload, [&](wire::Packet& p) {
+            p.flags |= wire::kOptParity;
+            if (change) change(p);
+        });
+    }
+};
+
+TEST_F(HostileParity, NumbersAndSizesOutOfRangeAreRefused) {
+    const auto group = [](std::uint32_t number) {
+        return [number](wire::Packet& p) {
+            p.options.set(OptionBit::parity_grp);
+            p.options.parity_grp.group = number;
+        };
+    };
+    const auto size = [](std::uint32_t actual) {
+        return [actual](wire::Packet& p) {
+            p.options.set(OptionBit::curr_tgsize);
+            p.options.curr_tgsize.actual_size = actual;
+        };
+    };
+    EXPECT_EQ(give(parity(64, "x", group(0xFFFFFFFF))), Verdict::malformed);
+    EXPECT_EQ(give(parity(64, "x", group(63))), Verdict::malformed);
+    EXPECT_EQ(give(parity(64, "x", size(0))), Verdict::malformed);
+    EXPECT_EQ(give(parity(64, "x", size(5))), Verdict::malformed);
+    EXPECT_EQ(give(parity(64, "x", size(0xFFFFFFFF))), Verdict::malformed);
+    EXPECT_EQ(give(parity(64 + 2000, "x")), Verdict::beyond_window);
+    EXPECT_EQ(give(parity(32, "x")), Verdict::before_window);
+    EXPECT_EQ(receiver.state(), SessionState::open);
+}
+
+TEST_F(HostileParity, ADecodingThatMakesNoSenseIsCountedAndThePacketsAreAskedFor) {
+    for (const Sqn sqn : {64u, 65u, 66u}) EXPECT_EQ(give(odata(sqn, 64, "abc")), Verdict::accepted);
+    // The decoded length would be far beyond the payload's.
+    give(parity(64, std::string("xyz\xFF\xFF", 5),
+                [](wire::Packet& p) { p.flags |= wire::kOptVarPktLen; }));
+    EXPECT_EQ(receiver.statistics().parity_rejected, 1u);
+    EXPECT_EQ(receiver.next_ordinal() & 0xFFFFFFFF, 67u);
+    EXPECT_EQ(give(odata(68, 64, "abc")), Verdict::accepted);
+    Output out = frames.output();
+    now += kMillisecond;
+    receiver.on_tick(now, out);
+    const auto sent = frames.take(out, receiver_address(0));
+    ASSERT_FALSE(sent.empty());
+    EXPECT_EQ(named(sent[0]), std::vector<Sqn>{67});
+    EXPECT_EQ(give(rdata(67, 64, "abc")), Verdict::accepted);
+    EXPECT_EQ(receiver.next_ordinal() & 0xFFFFFFFF, 69u);
+}
+
+TEST_F(HostileParity, ASizeThatContradictsDataIsNotBelieved) {
+    for (const Sqn sqn : {64u, 65u, 67u}) EXPECT_EQ(give(odata(sqn, 64, "abc")), Verdict::accepted);
+    give(parity(64, "xyz", [](wire::Packet& p) {
+        p.options.set(OptionBit::curr_tgsize);
+        p.options.curr_tgsize.actual_size = 3;
+    }));
+    EXPECT_GE(receiver.statistics().parity_rejected, 1u);
+    EXPECT_EQ(receiver.next_ordinal() & 0xFFFFFFFF, 66u);
+}
+
+TEST_F(HostileParity, DamagedParityIsNotKept) {
+    Datagram damaged = parity(64, "xyz");
+    damaged.octets.back() ^= std::byte{1};
+    EXPECT_EQ(give(damaged), Verdict::checksum_wrong);
+    EXPECT_EQ(receiver.statistics().parity_received, 0u);
+}
+
 }  // namespace
 }  // namespace fanfare::engine::test
