@@ -1,4 +1,4 @@
-#include "tests/sim/programs.hpp"
+#include "sim/programs.hpp"
 
 #include <algorithm>
 
