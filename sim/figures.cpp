@@ -1,6 +1,7 @@
 #include "sim/figures.hpp"
 
 #include <cmath>
+#include <numeric>
 
 namespace fanfare::sim {
 namespace {
@@ -45,8 +46,9 @@ void Figures::add(const Figures& other) {
     data_packets += other.data_packets;
     lost_packets += other.lost_packets;
     nak_packets += other.nak_packets;
-    nak_numbers += other.nak_numbers;
-    repair_packets += other.repair_packets;
+    lost_repairs += other.lost_repairs;
+    other_naks += other.other_naks;
+    other_repairs += other.other_repairs;
     spmr_packets += other.spmr_packets;
     finished += other.finished;
     resets += other.resets;
@@ -59,10 +61,11 @@ void Figures::add(const Figures& other) {
 }
 
 double Figures::naks_per_loss() const {
-    return ratio(nak_numbers, lost_packets);
+    return ratio(std::accumulate(naks_of_loss.begin(), naks_of_loss.end(), std::uint64_t{0}),
+                 lost_packets);
 }
 double Figures::repairs_per_loss() const {
-    return ratio(repair_packets, lost_packets);
+    return ratio(lost_repairs, lost_packets);
 }
 double Figures::source_octets_per_octet() const {
     return ratio(source_octets, payload_octets);
@@ -83,7 +86,6 @@ void Meter::data_sent(Sqn sqn, std::size_t payload, Nanos now) {
 void Meter::nak_reached_source(std::span<const Sqn> sqns, bool parity) {
     ++figures.nak_packets;
     for (const Sqn sqn : sqns) {
-        ++figures.nak_numbers;
         if (parity && group_size_ != 0)
             ++parity_naks_[sqn & ~(Sqn{group_size_} - 1)];
         else
@@ -92,20 +94,26 @@ void Meter::nak_reached_source(std::span<const Sqn> sqns, bool parity) {
 }
 
 void Meter::repair_sent(Sqn sqn, bool parity) {
-    ++figures.repair_packets;
-    if (!parity) ++of(sqn).repairs;
+    if (parity)
+        ++figures.lost_repairs;
+    else
+        ++of(sqn).repairs;
 }
 
 Figures Meter::result() {
     for (const auto& [sqn, costs] : losses_) {
-        // Asked for without a loss: counted above, but no lost packet.
-        if (costs.receivers == 0) continue;
+        if (costs.receivers == 0) {
+            figures.other_naks += costs.naks;
+            figures.other_repairs += costs.repairs;
+            continue;
+        }
         std::uint32_t naks = costs.naks;
         if (group_size_ != 0) {
             const auto found = parity_naks_.find(sqn & ~(Sqn{group_size_} - 1));
             if (found != parity_naks_.end()) naks += found->second;
         }
         ++figures.lost_packets;
+        figures.lost_repairs += costs.repairs;
         figures.naks_of_loss.push_back(naks);
     }
     figures.runs = 1;

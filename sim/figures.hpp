@@ -26,8 +26,11 @@ struct Figures {
     std::uint64_t delivered_octets = 0;  // payload, summed over receivers
     std::uint64_t source_octets = 0;     // of frames on the source's line, both directions
     std::uint64_t receiver_octets = 0;   // of frames on receivers' lines, both directions
-    std::uint64_t data_packets = 0, lost_packets = 0, nak_packets = 0, nak_numbers = 0,
-                  repair_packets = 0, spmr_packets = 0;
+    std::uint64_t data_packets = 0, lost_packets = 0, nak_packets = 0, spmr_packets = 0;
+    std::uint64_t lost_repairs = 0;  // RDATA for lost packets, and all parity on demand
+    // What concerns packets that nobody lost: late receivers that catch up, numbers asked for too
+    // early because packets changed their order.
+    std::uint64_t other_naks = 0, other_repairs = 0;
     std::uint64_t finished = 0, resets = 0, left = 0, late = 0;  // receptions
     std::vector<std::uint32_t> naks_of_loss;                     // one a lost packet
     std::vector<Nanos> repair_delays;                            // one a receiver and lost packet
@@ -35,8 +38,8 @@ struct Figures {
     std::vector<double> complete_bits_per_s;  // one a run: until the last receiver had all of it
 
     void add(const Figures& other);
-    double naks_per_loss() const;     // mean
-    double repairs_per_loss() const;  // all RDATA, parity too, over lost packets
+    double naks_per_loss() const;  // mean
+    double repairs_per_loss() const;
     double source_octets_per_octet() const;
     double receiver_octets_per_octet() const;
 };
@@ -54,6 +57,7 @@ class Meter {
     void data_sent(Sqn sqn, std::size_t payload, Nanos now);
     // A receiver that was there did not get this number's first transmission.
     void lost(Sqn sqn) { ++of(sqn).receivers; }
+    // `sqns`: numbers, or with `parity` groups and counts.
     void nak_reached_source(std::span<const Sqn> sqns, bool parity);
     void repair_sent(Sqn sqn, bool parity);
     void repaired(Nanos delay) { figures.repair_delays.push_back(delay); }

@@ -58,6 +58,13 @@ bool Tree::crosses_up(Place& place, bool counted, Random& random) {
     return crosses(place.link.loss_up, place.link.loss_run, place.run_up, random);
 }
 
+std::uint32_t Tree::ttl_behind(std::uint32_t ttl, Node from, Node at, Node next) const {
+    const Place& place = nodes_[at];
+    if (from == kNone || !place.router) return ttl;
+    const bool routed = at == kRoot || place.parent == from || place.parent == next;
+    return routed ? ttl - std::min(ttl, 1u) : ttl;
+}
+
 void Tree::flood(std::size_t port, std::uint32_t ttl, bool counted, Random& random,
                  std::vector<Reach>& out) {
     out.clear();
@@ -69,19 +76,19 @@ void Tree::flood(std::size_t port, std::uint32_t ttl, bool counted, Random& rand
         const Place& place = nodes_[at.node];
         if (place.port != kNoPort && place.port != port)
             out.push_back({place.port, at.delay_ns, at.lost});
-        std::uint32_t left = at.ttl;
-        if (place.router && at.from != kNone) {
-            if (left <= 1) continue;
-            --left;
-        }
         // The last one in is the first one out: children in order, whatever is upward last.
         if (place.parent != kNone && place.parent != at.from) {
-            Place& above = nodes_[at.node];
-            const bool lost = at.lost || !crosses_up(above, counted, random);
-            open_.push_back({place.parent, at.node, at.delay_ns + place.link.delay_ns, left, lost});
+            const std::uint32_t left = ttl_behind(at.ttl, at.from, at.node, place.parent);
+            if (left > 0) {
+                const bool lost = at.lost || !crosses_up(nodes_[at.node], counted, random);
+                open_.push_back(
+                    {place.parent, at.node, at.delay_ns + place.link.delay_ns, left, lost});
+            }
         }
         for (auto child = place.children.rbegin(); child != place.children.rend(); ++child) {
             if (*child == at.from) continue;
+            const std::uint32_t left = ttl_behind(at.ttl, at.from, at.node, *child);
+            if (left == 0) continue;
             Place& below = nodes_[*child];
             const bool lost = at.lost || !crosses_down(below, counted, random);
             open_.push_back({*child, at.node, at.delay_ns + below.link.delay_ns, left, lost});
@@ -93,29 +100,33 @@ void Tree::route(std::size_t port, std::size_t to, std::uint32_t ttl, Random& ra
                  std::vector<Reach>& out) {
     out.clear();
     if (!holds(to)) return;
+    // Up from both ends until they meet; then the way is known from its first node to its last.
     Node up = places_[port], down = places_[to];
-    std::vector<Node> path_down;
-    Nanos delay = 0;
-    bool lost = false;
-    std::uint32_t routers = 0;
+    std::vector<Node> way{up}, way_down;
     while (up != down) {
         if (nodes_[up].depth >= nodes_[down].depth) {
-            lost = lost || !crosses_up(nodes_[up], false, random);
-            delay += nodes_[up].link.delay_ns;
             up = nodes_[up].parent;
-            // The last place may be the destination itself, and the meeting point counts once.
-            routers += nodes_[up].router && nodes_[up].port != to ? 1 : 0;
+            way.push_back(up);
         } else {
-            path_down.push_back(down);
-            delay += nodes_[down].link.delay_ns;
+            way_down.push_back(down);
             down = nodes_[down].parent;
         }
     }
-    for (auto node = path_down.rbegin(); node != path_down.rend(); ++node) {
-        lost = lost || !crosses_down(nodes_[*node], false, random);
-        routers += nodes_[*node].router && nodes_[*node].port != to ? 1 : 0;
+    way.insert(way.end(), way_down.rbegin(), way_down.rend());
+    Nanos delay = 0;
+    bool lost = false;
+    Node from = kNone;
+    for (std::size_t i = 0; i + 1 < way.size(); ++i) {
+        const Node at = way[i], next = way[i + 1];
+        ttl = ttl_behind(ttl, from, at, next);
+        if (ttl == 0) return;
+        const bool is_up = nodes_[at].parent == next;
+        Place& link = nodes_[is_up ? at : next];
+        lost =
+            lost || !(is_up ? crosses_up(link, false, random) : crosses_down(link, false, random));
+        delay += link.link.delay_ns;
+        from = at;
     }
-    if (ttl <= routers) return;
     out.push_back({to, delay, lost});
 }
 

@@ -2,9 +2,10 @@
 // that loses a frame loses it for everything behind it, which is what receivers of one site have in
 // common and receivers of two sites have not.
 //
-// Node 0 is the root. Every other node hangs on a parent by one link, which carries both ways. A
-// router costs a frame that passes it one of its TTL; a node that is no router is a switch or the
-// host itself.
+// Node 0 is the root. Every other node hangs on a parent by one link, which carries both ways. What
+// hangs on a router below the root is one subnet: a frame that enters or leaves it there loses one
+// of its TTL. At the root every link is a subnet of its own. A node that is no router is a switch
+// or the host itself.
 #pragma once
 
 #include <cstddef>
@@ -73,6 +74,8 @@ class Tree {
         std::uint32_t ttl;
         bool lost;
     };
+    // What is left of a TTL when a frame goes on to `next`; 0: it does not.
+    std::uint32_t ttl_behind(std::uint32_t ttl, Node from, Node at, Node next) const;
     bool crosses_down(Place& place, bool counted, Random& random);
     bool crosses_up(Place& place, bool counted, Random& random);
     // Takes the next place of the link's loss_list: whether it says lost.

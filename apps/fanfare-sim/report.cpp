@@ -17,21 +17,22 @@ double microseconds(Nanos time) {
 }  // namespace
 
 std::string table_head() {
-    return "| scenario | receivers | lost packets | NAKs per loss: median, mean, 99 % | repairs "
-           "per "
-           "loss | source Mbit/s | last receiver Mbit/s | repair delay us: median, 99 % | source "
-           "octets per octet | receivers' octets per octet | finished, reset, late, left |\n"
-           "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+    return "| scenario | receivers | lost | NAKs per loss: median, mean, 99 % | repairs per loss | "
+           "other NAKs, repairs | source Mbit/s | last receiver Mbit/s | repair delay us: median, "
+           "99 % | source octets per octet | receivers' octets per octet | finished, reset, late, "
+           "left |\n"
+           "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
 }
 
 std::string table_line(const Row& row) {
     const sim::Figures& f = row.figures;
     return fmt::format(
-        "| {} | {} | {} | {}, {:.2f}, {} | {:.3f} | {:.1f} | {:.1f} | {:.0f}, {:.0f} | {:.3f} | "
+        "| {} | {} | {} | {}, {:.2f}, {} | {:.3f} | {}, {} | {:.1f} | {:.1f} | {:.0f}, {:.0f} | "
+        "{:.3f} | "
         "{:.3f} | {}, {}, {}, {} |\n",
         row.scenario, row.receivers, f.lost_packets, sim::percentile(f.naks_of_loss, 0.5),
         f.naks_per_loss(), sim::percentile(f.naks_of_loss, 0.99), f.repairs_per_loss(),
-        sim::percentile(f.source_bits_per_s, 0.5) / kMega,
+        f.other_naks, f.other_repairs, sim::percentile(f.source_bits_per_s, 0.5) / kMega,
         sim::percentile(f.complete_bits_per_s, 0.5) / kMega,
         microseconds(sim::percentile(f.repair_delays, 0.5)),
         microseconds(sim::percentile(f.repair_delays, 0.99)), f.source_octets_per_octet(),
