@@ -104,12 +104,11 @@ std::string fault_of(const ScalePlan& plan) {
 
 engine::SourceParameters source_parameters(const ScalePlan& plan) {
     engine::SourceParameters parameters = engine::profile(plan.profile).source;
-    if (plan.rate_bits_per_s != 0 && plan.profile != engine::ProfileName::windows) {
+    if (plan.rate_bits_per_s != 0) {
         parameters.rate_bits_per_s = plan.rate_bits_per_s;
-        parameters.window_bytes = std::max<std::uint64_t>(
-            1 << 16, plan.rate_bits_per_s / 8 *
-                         static_cast<std::uint64_t>(parameters.window_ns / kMicrosecond) /
-                         (kSecond / kMicrosecond));
+        const auto window_ms = static_cast<std::uint64_t>(parameters.window_ns / kMillisecond);
+        parameters.window_bytes =
+            std::max<std::uint64_t>(1 << 16, plan.rate_bits_per_s / 8 * window_ms / 1000);
     }
     // No window holds more than all messages and what parity leaves out at the end.
     parameters.window_packets =

@@ -31,7 +31,7 @@ void add_flags(CLI::App& app, Text& text) {
     app.add_option("--site", text.site, "N receivers behind each router (default 25)");
     app.add_option("--messages", text.messages, "N packets of data (default 2000)");
     app.add_option("--message-bytes", text.message_bytes, "BYTES in each (default 1400)");
-    app.add_option("--rate", text.rate, "MBIT/S (default 100; windows: 0.056)");
+    app.add_option("--rate", text.rate, "MBIT/S (default 100; windows, openpgm: the profile's)");
     app.add_option("--profile", text.profile, "lan (default), windows or openpgm");
     app.add_option("--fec", text.fec, "k,h or k,h,on-demand: parity");
     app.add_option("--udp", text.udp, "PORT of UDP encapsulation (default: raw IP protocol 113)");

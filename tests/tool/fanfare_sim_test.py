@@ -112,7 +112,7 @@ class Simulator(unittest.TestCase):
             (["run"], "needs a scenario"),
             (["run", "no-such"], "no-such"),
             (["run", "mixed", "--receivers", "0"], "--receivers"),
-            (["run", "mixed", "--receivers", "10,"], "--receivers"),
+            (["run", "mixed", "--receivers", "10,,20"], "--receivers"),
             (["run", "mixed", "--receivers", "1000000"], "--receivers"),
             (["run", "mixed", "--loss-shared", "101"], "--loss-shared"),
             (["run", "mixed", "--loss-shared", "-1"], "--loss-shared"),
