@@ -73,26 +73,6 @@ FeedArguments feed_from(const std::string& text) {
     return out;
 }
 
-ParityArguments parity_from(const std::string& text) {
-    constexpr std::uint64_t kMostOfGroup = 255;  // n, data and parity
-    const std::vector<std::string> parts = CLI::detail::split(text, ',');
-    if (parts.size() < 2 || parts.size() > 3 || (parts.size() == 3 && parts[2] != "on-demand"))
-        throw UsageFailure(
-            fmt::format("--fec: '{}' is not k,h or k,h,on-demand, for example 8,2", text));
-    ParityArguments out;
-    const std::uint64_t group = whole_number("--fec k", parts[0], 2, 128);
-    if (!std::has_single_bit(group))
-        throw UsageFailure(fmt::format("--fec: k is 2, 4, 8, 16, 32, 64 or 128, not {}", group));
-    out.group = static_cast<std::uint8_t>(group);
-    out.proactive =
-        static_cast<std::uint8_t>(whole_number("--fec h", parts[1], 0, kMostOfGroup - group));
-    out.on_demand = parts.size() == 3;
-    if (out.proactive == 0 && !out.on_demand)
-        throw UsageFailure(
-            fmt::format("--fec: {} is no parity at all; add ,on-demand or an h above 0", text));
-    return out;
-}
-
 PublishArguments publish_from(const PublishText& text) {
     constexpr std::uint64_t kLargest = std::uint64_t{1} << 40;
     PublishArguments out;
@@ -208,7 +188,8 @@ void add_subscribe(CLI::App& app, SubscribeText& text) {
                    "MICROSECONDS from which --feed-check calls a message delayed");
 }
 
-// CLI11's own words, made one line.
+}  // namespace
+
 std::string one_line(std::string text) {
     for (char& c : text)
         if (c == '\n') c = ' ';
@@ -216,7 +197,25 @@ std::string one_line(std::string text) {
     return text;
 }
 
-}  // namespace
+ParityArguments parity_from(const std::string& text) {
+    constexpr std::uint64_t kMostOfGroup = 255;  // n, data and parity
+    const std::vector<std::string> parts = CLI::detail::split(text, ',');
+    if (parts.size() < 2 || parts.size() > 3 || (parts.size() == 3 && parts[2] != "on-demand"))
+        throw UsageFailure(
+            fmt::format("--fec: '{}' is not k,h or k,h,on-demand, for example 8,2", text));
+    ParityArguments out;
+    const std::uint64_t group = whole_number("--fec k", parts[0], 2, 128);
+    if (!std::has_single_bit(group))
+        throw UsageFailure(fmt::format("--fec: k is 2, 4, 8, 16, 32, 64 or 128, not {}", group));
+    out.group = static_cast<std::uint8_t>(group);
+    out.proactive =
+        static_cast<std::uint8_t>(whole_number("--fec h", parts[1], 0, kMostOfGroup - group));
+    out.on_demand = parts.size() == 3;
+    if (out.proactive == 0 && !out.on_demand)
+        throw UsageFailure(
+            fmt::format("--fec: {} is no parity at all; add ,on-demand or an h above 0", text));
+    return out;
+}
 
 std::optional<Arguments> parse_command_line(int argc, const char* const* argv, std::string& help) {
     Arguments out;

@@ -70,6 +70,11 @@ struct Arguments {
     std::vector<std::string> program;  // run
 };
 
+// k,h or k,h,on-demand. Throws UsageFailure.
+ParityArguments parity_from(const std::string& text);
+// CLI11's own words, made one line.
+std::string one_line(std::string text);
+
 // Throws UsageFailure. Nothing is returned when help was asked for: it stands in `help`.
 std::optional<Arguments> parse_command_line(int argc, const char* const* argv, std::string& help);
 

@@ -118,6 +118,13 @@ std::uint64_t rate_bits(std::string_view flag, std::string_view text) {
     return static_cast<std::uint64_t>(*value * 1e6);
 }
 
+double share(std::string_view flag, std::string_view text) {
+    const auto value = number_from<double>(text);
+    if (!value || !(*value >= 0 && *value <= 100))
+        throw UsageFailure(fmt::format("{}: '{}' is no percentage from 0 to 100", flag, text));
+    return *value / 100;
+}
+
 std::string unescaped(std::string_view flag, std::string_view text) {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {

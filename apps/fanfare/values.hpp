@@ -28,6 +28,8 @@ std::uint64_t octets(std::string_view flag, std::string_view text, std::uint64_t
                      std::uint64_t highest);
 // Mbit/s, decimal fractions allowed, as bit/s; 0 is 0.
 std::uint64_t rate_bits(std::string_view flag, std::string_view text);
+// Percent, decimal fractions allowed, as a share 0..1.
+double share(std::string_view flag, std::string_view text);
 // Text with \n, \t, \r, \0, \\ and \xHH put in.
 std::string unescaped(std::string_view flag, std::string_view text);
 

@@ -6,7 +6,7 @@
 #include <chrono>
 #include <thread>
 
-#include "tests/sim/simulation.hpp"
+#include "sim/simulation.hpp"
 
 namespace fanfare::sim {
 namespace {

@@ -1,10 +1,10 @@
 // Stories: one thing goes wrong, and everybody who listened still has what was sent, or knows why
 // not.
-#include "tests/sim/story.hpp"
+#include "sim/story.hpp"
 
 #include <gtest/gtest.h>
 
-#include "tests/sim/scenario.hpp"
+#include "sim/scenario.hpp"
 
 namespace fanfare::sim {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "tests/sim/scenario.hpp"
+#include "sim/scenario.hpp"
 
 int main(int argc, char** argv) {
     std::uint64_t first = 1, count = 1;

@@ -1,4 +1,4 @@
-#include "tests/sim/programs.hpp"
+#include "sim/programs.hpp"
 
 #include <algorithm>
 
@@ -119,6 +119,11 @@ bool Reader::take_one() {
         case client::ReadStatus::empty:
             return false;
         case client::ReadStatus::finished:
+            // Who came between the last message's fragments has read nothing, and is late all the
+            // same.
+            if (!placed_)
+                joined_late_ =
+                    reader_.view().header().joined_late.load(std::memory_order_relaxed) != 0;
             state_ = State::finished;
             return false;
         case client::ReadStatus::reset:

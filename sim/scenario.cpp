@@ -1,9 +1,9 @@
-#include "tests/sim/scenario.hpp"
+#include "sim/scenario.hpp"
 
 #include <algorithm>
 #include <stdexcept>
 
-#include "tests/sim/simulation.hpp"
+#include "sim/simulation.hpp"
 
 namespace fanfare::sim {
 namespace {

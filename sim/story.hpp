@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/wire/packet.hpp"
-#include "tests/sim/simulation.hpp"
+#include "sim/simulation.hpp"
 
 namespace fanfare::sim {
 

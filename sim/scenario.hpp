@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/sim/network.hpp"
+#include "sim/network.hpp"
 
 namespace fanfare::sim {
 

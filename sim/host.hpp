@@ -13,8 +13,8 @@
 #include "dataplane/commands.hpp"
 #include "dataplane/worker.hpp"
 #include "dataplane/worker_config.hpp"
-#include "tests/sim/network.hpp"
-#include "tests/sim/programs.hpp"
+#include "sim/network.hpp"
+#include "sim/programs.hpp"
 
 namespace fanfare::sim {
 

@@ -5,7 +5,8 @@
 // A frame leaves a port, waits for the sender's line (rate, queue limit), may be lost for all
 // (shared loss, near the source), then travels to every port whose filter lets it in: each copy may
 // be lost, doubled, delayed beyond its successors or damaged on its own. A partition cuts pairs of
-// ports for a while.
+// ports for a while. Where the network has a tree, its links decide instead of one shared medium
+// how far a copy has to go and with whom it is lost.
 #pragma once
 
 #include <cstddef>
@@ -19,28 +20,10 @@
 #include "dataplane/port.hpp"
 #include "engine/core/output.hpp"
 #include "engine/types.hpp"
+#include "sim/random.hpp"
+#include "sim/tree.hpp"
 
 namespace fanfare::sim {
-
-// splitmix64: small, seedable, and the same on every machine.
-class Random {
-  public:
-    explicit Random(std::uint64_t seed) : state_(seed) {}
-    std::uint64_t next() {
-        std::uint64_t z = (state_ += 0x9E3779B97F4A7C15ull);
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-        return z ^ (z >> 31);
-    }
-    std::uint64_t below(std::uint64_t n) { return n == 0 ? 0 : next() % n; }
-    bool chance(double p) { return static_cast<double>(next() >> 11) * 0x1.0p-53 < p; }
-    Nanos between(Nanos low, Nanos high) {
-        return low + static_cast<Nanos>(below(static_cast<std::uint64_t>(high - low + 1)));
-    }
-
-  private:
-    std::uint64_t state_;
-};
 
 // What the network does to frames. Probabilities 0..1, times in ns.
 struct LinkFaults {
@@ -64,7 +47,7 @@ class Network;
 // One host's port (PacketPort). Single-threaded, as everything in the simulator.
 class Port {
   public:
-    Port(Network& network, std::size_t number, std::uint16_t mtu);
+    Port(Network& network, std::size_t number, std::uint16_t mtu, std::size_t pool_frames);
 
     std::size_t receive(std::span<dataplane::RxFrame> rx);
     void release(std::span<dataplane::RxFrame> rx);
@@ -78,6 +61,9 @@ class Port {
     // Frames lent and not yet sent or given back: 0 when nothing leaks.
     std::size_t outstanding() const { return outstanding_; }
     std::size_t number() const { return number_; }
+    // A way past receive() for who only looks: the next frame that has arrived, shared with the
+    // other ports that get it; null when there is none.
+    std::shared_ptr<const std::vector<std::byte>> take();
     void set_link(bool up) { link_up_ = up; }
 
   private:
@@ -94,7 +80,7 @@ class Port {
     Nanos line_free_ = 0;
     std::size_t outstanding_ = 0;
     std::vector<std::unique_ptr<Buffer>> free_;
-    std::queue<std::unique_ptr<Buffer>> arrived_;
+    std::queue<std::shared_ptr<const std::vector<std::byte>>> arrived_;
     std::vector<dataplane::MacAddress> groups_;
 };
 static_assert(dataplane::PacketPort<Port>);
@@ -103,7 +89,9 @@ class Network {
   public:
     Network(std::uint64_t seed, const LinkShape& shape) : random_(seed), shape_(shape) {}
 
-    Port& add_port(std::uint16_t mtu = 1500);
+    // `pool_frames`: how many frames the port lends at a time; the default is more than a burst of
+    // every queue, few enough that a leak is soon felt.
+    Port& add_port(std::uint16_t mtu = 1500, std::size_t pool_frames = 512);
     LinkFaults& faults() { return faults_; }
     // Cuts or heals the way between two ports (both directions).
     void cut(std::size_t a, std::size_t b, bool is_cut);
@@ -116,10 +104,26 @@ class Network {
         filter_context_ = context;
     }
 
+    // Ports are reached through this tree from now on; it outlives the network. Every port has to
+    // be placed in it before it sends.
+    void set_tree(Tree* tree) { tree_ = tree; }
+    // A port's address on the medium.
+    static dataplane::MacAddress mac_of(std::size_t port);
+
+    // Sees every copy of a frame that is lost on a tree: whose it was and when it would have come.
+    using LossWatch = void (*)(void* context, std::size_t to, std::span<const std::byte> frame,
+                               Nanos would_arrive);
+    void set_loss_watch(LossWatch watch, void* context) {
+        loss_watch_ = watch;
+        loss_watch_context_ = context;
+    }
+
     Nanos now() const { return now_; }
     // Moves time on and hands over what has arrived by then.
     void advance_to(Nanos now);
     // When the next frame arrives somewhere; kNever when none is under way.
+    // Ports that got a frame in the last advance_to(), each as often as it got one.
+    std::span<const std::size_t> reached() const { return reached_; }
     Nanos next_arrival() const { return under_way_.empty() ? kNever : under_way_.top().at; }
 
     struct Totals {
@@ -134,13 +138,15 @@ class Network {
         Nanos at;
         std::uint64_t order;  // ties arrive in the order they left
         std::size_t to;
-        std::shared_ptr<std::vector<std::byte>> octets;
+        std::shared_ptr<const std::vector<std::byte>> octets;
         bool operator>(const Flight& other) const {
             return at != other.at ? at > other.at : order > other.order;
         }
     };
     void send(std::size_t from, std::vector<std::byte> frame, Nanos& line_free);
-    void launch(std::size_t to, std::shared_ptr<std::vector<std::byte>> octets, Nanos at);
+    // Who can hear the frame, whether it gets there, and after what time.
+    void find_ways(std::size_t from, const std::vector<std::byte>& frame);
+    void launch(std::size_t to, std::shared_ptr<const std::vector<std::byte>> octets, Nanos at);
 
     Random random_;
     LinkShape shape_;
@@ -152,6 +158,11 @@ class Network {
     std::priority_queue<Flight, std::vector<Flight>, std::greater<>> under_way_;
     Filter filter_ = nullptr;
     void* filter_context_ = nullptr;
+    LossWatch loss_watch_ = nullptr;
+    void* loss_watch_context_ = nullptr;
+    Tree* tree_ = nullptr;
+    std::vector<Tree::Reach> ways_;  // of the frame at hand
+    std::vector<std::size_t> reached_;
     Totals totals_;
 };
 

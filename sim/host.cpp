@@ -1,4 +1,4 @@
-#include "tests/sim/host.hpp"
+#include "sim/host.hpp"
 
 #include <algorithm>
 #include <stdexcept>

@@ -1,4 +1,4 @@
-#include "tests/sim/simulation.hpp"
+#include "sim/simulation.hpp"
 
 #include <algorithm>
 #include <stdexcept>
@@ -42,57 +42,33 @@ class Judge {
     }
 
     void judge_reader(const Reader& reader, bool may_be_late) {
-        if (!reader.wrong().empty()) return say(reader.wrong());
-        const bool joined_late = reader.joined_late();
-        if (joined_late && !may_be_late)
-            say("a listener that was there first was told it came late");
-        if (reader.check().next_index() > sender_.written() + 1)
-            return say("read more than was written");
-        const bool whole = joined_late
-                               ? reader.check().next_index() == sender_.plan().content.messages
-                               : reader.check().complete();
+        Outcome outcome;
         switch (reader.state()) {
             case Reader::State::reading:
-                return say("neither finished nor reset");
+                outcome.state = SessionState::open;
+                break;
             case Reader::State::finished:
-                if (sender_.plan().ending != Ending::finish)
-                    return say("finished, but its program died");
-                if (!whole)
-                    say("finished with " + std::to_string(reader.check().next_index()) + " of " +
-                        std::to_string(sender_.plan().content.messages) + " messages");
-                return;
+                outcome.state = SessionState::finished;
+                break;
             case Reader::State::reset:
-                return judge_reset(reader);
+                outcome.state = SessionState::reset;
+                break;
         }
-    }
-
-    void judge_reset(const Reader& reader) {
-        switch (reader.cause()) {
-            case ResetCause::reader_overtaken:
-                if (!allowance_.overtaken) say("a reader that kept reading was overtaken");
-                return;
-            case ResetCause::unrecoverable_loss:
-            case ResetCause::buffer_exhausted:
-                // A dead program's three last SPMs may be lost; then NAKs that nobody answers tell
-                // its end.
-                if (!allowance_.loss && sender_.plan().ending == Ending::finish)
-                    say("reset for loss (cause " +
-                        std::to_string(static_cast<int>(reader.cause())) + ") after " +
-                        std::to_string(reader.check().next_index()) + " of " +
-                        std::to_string(sender_.to_write()) +
-                        " messages although every window outlasted the faults");
-                return;
-            case ResetCause::sender_reset:
-                if (sender_.plan().ending == Ending::finish)
-                    say("reset by a sender that ended in good order");
-                return;
-            case ResetCause::sender_silent:
-                if (!allowance_.silence && !allowance_.loss)
-                    say("found silent although its end could be heard");
-                return;
-            default:
-                say("reset with cause " + std::to_string(static_cast<int>(reader.cause())));
-        }
+        outcome.cause = reader.cause();
+        outcome.joined_late = reader.joined_late();
+        outcome.may_be_late = may_be_late;
+        outcome.next = reader.check().next_index();
+        outcome.written = sender_.written();
+        outcome.to_write = sender_.to_write();
+        outcome.messages = sender_.plan().content.messages;
+        // A late reader that read nothing came after the beginning of the last message.
+        outcome.whole = reader.joined_late()
+                            ? outcome.next == outcome.messages || reader.check().taken() == 0
+                            : reader.check().complete();
+        outcome.ending = sender_.plan().ending;
+        outcome.wrong = reader.wrong();
+        const std::string broken = broken_promise(outcome, allowance_);
+        if (!broken.empty()) say(broken);
     }
 
     const Host& host_;

@@ -16,16 +16,12 @@
 #include "engine/core/window_layout.hpp"
 #include "engine/types.hpp"
 #include "ipc/layout.hpp"
-#include "tests/sim/content.hpp"
-#include "tests/sim/network.hpp"
-#include "tests/sim/region.hpp"
+#include "sim/content.hpp"
+#include "sim/judge.hpp"
+#include "sim/network.hpp"
+#include "sim/region.hpp"
 
 namespace fanfare::sim {
-
-enum class Ending : std::uint8_t {
-    finish,  // shutdown after the last message
-    vanish,  // the program dies: the control thread ends the session with OPT_RST
-};
 
 struct SenderPlan {
     Address group;

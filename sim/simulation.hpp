@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "tests/sim/host.hpp"
-#include "tests/sim/network.hpp"
+#include "sim/host.hpp"
+#include "sim/judge.hpp"
+#include "sim/network.hpp"
 
 namespace fanfare::sim {
 
@@ -43,14 +44,6 @@ class Simulation {
     Directory directory_;
     std::vector<std::unique_ptr<Host>> hosts_;
     std::uint64_t steps_ = 0;
-};
-
-// What a scenario allows beside "everything arrives".
-struct Allowance {
-    bool loss =
-        false;  // faults may outlast a window: unrecoverable loss, late joins, sessions never heard
-    bool overtaken = false;  // a reader may sleep longer than its log lasts
-    bool silence = false;    // an end may go unheard: the receiver finds the sender silent
 };
 
 // One line for each broken promise; empty when all were kept:

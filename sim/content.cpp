@@ -1,9 +1,9 @@
-#include "tests/sim/content.hpp"
+#include "sim/content.hpp"
 
 #include <algorithm>
 #include <cstring>
 
-#include "tests/sim/network.hpp"
+#include "sim/network.hpp"
 
 namespace fanfare::sim {
 namespace {

@@ -1,4 +1,4 @@
-#include "tests/sim/story.hpp"
+#include "sim/story.hpp"
 
 #include <algorithm>
 #include <stdexcept>
