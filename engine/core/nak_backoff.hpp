@@ -40,9 +40,11 @@ class NakBackoff {
         quiet_until_ = 0;
     }
 
-    Nanos draw(Random& random) const {
-        const double widening = static_cast<double>(interval_) /
-                                static_cast<double>(std::max<Nanos>(least_, kMicrosecond));
+    // `round_trip`: of a NAK and its NCF, as measured; negative when not. On a path longer than the
+    // least interval the interval is wide because of the path, not of the crowd.
+    Nanos draw(Random& random, Nanos round_trip = -1) const {
+        const Nanos narrow = std::max({least_, round_trip, kMicrosecond});
+        const double widening = static_cast<double>(interval_) / static_cast<double>(narrow);
         return offset_ + truncated_exponential(interval_, backoff_steepness(widening), random);
     }
 

@@ -26,7 +26,7 @@ class NakScheduler {
     void clear(Nanos now);
 
     // A back-off drawn for all numbers that one burst showed missing: they leave in one list.
-    Nanos draw_backoff(Random& random) const { return backoff_.draw(random); }
+    Nanos draw_backoff(Random& random) const { return backoff_.draw(random, confirmation_.mean()); }
     NakBackoff& backoff() { return backoff_; }
     const NakBackoff& backoff() const { return backoff_; }
     // The number is missing: BACK_OFF until `deadline`. Requires that it has no state yet.

@@ -20,8 +20,6 @@ Verdict Receiver::Parts::on_spm(const wire::Packet& packet, std::span<const std:
                                 Output& out) {
     using wire::OptionBit;
     if (!intact(packet, tpdu)) return Verdict::checksum_wrong;
-    // A window is empty (lead = trail - 1) or holds less than half of all numbers (RFC 3.3).
-    if (sqn_distance(packet.trail, packet.lead + 1) < 0) return Verdict::malformed;
     statistics.total_bytes += tpdu.size();
     if (packet.options.has(OptionBit::nbr_unreach)) {
         // Made by a network element that lost its way down: its window says nothing, its number is
@@ -30,6 +28,8 @@ Verdict Receiver::Parts::on_spm(const wire::Packet& packet, std::span<const std:
         naks_pause = true;
         return Verdict::accepted;
     }
+    // A window is empty (lead = trail - 1) or holds less than half of all numbers (RFC 3.3).
+    if (sqn_distance(packet.trail, packet.lead + 1) < 0) return Verdict::malformed;
     if (spm_seen && !sqn_before(spm_sqn, packet.sqn)) return Verdict::stale_spm;
     spm_seen = true;
     spm_sqn = packet.sqn;

@@ -87,6 +87,20 @@ TEST(NakBackoff, AnAdvertisingSourceIsNotSecondGuessed) {
     EXPECT_EQ(backoff.interval(), 400 * kMicrosecond);
 }
 
+TEST(NakBackoff, ALongPathIsNotTakenForACrowd) {
+    NakBackoff backoff(lan());
+    backoff.range(50, 20'000);
+    backoff.advertise(20'000);
+    Random random(5);
+    Nanos early_near = 0, early_far = 0;
+    for (int i = 0; i < 2000; ++i) {
+        early_near += backoff.draw(random) < 5 * kMillisecond ? 1 : 0;
+        early_far += backoff.draw(random, 10 * kMillisecond) < 5 * kMillisecond ? 1 : 0;
+    }
+    EXPECT_LT(early_near, 5);
+    EXPECT_GT(early_far, 50);
+}
+
 TEST(NakBackoff, AWiderIntervalIsDrawnFromMoreSteeply) {
     EXPECT_DOUBLE_EQ(backoff_steepness(1), 1);
     EXPECT_DOUBLE_EQ(backoff_steepness(0.1), 1);

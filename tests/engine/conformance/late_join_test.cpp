@@ -47,7 +47,8 @@ Joined join(std::uint32_t percent, Sqn first, bool by_spm, std::uint8_t group = 
     }
     pair.finish();
     joined.complete = pair.run_until(
-        [&] { return static_cast<Sqn>(receiver->next_ordinal()) == pair.source->lead() + 1; },
+        // Numbers that a short group leaves unused are passed over.
+        [&] { return sqn_before(pair.source->lead(), static_cast<Sqn>(receiver->next_ordinal())); },
         kSecond);
     return joined;
 }
