@@ -192,6 +192,15 @@ void write_sources(const Registry& registry, Services& services, Writer& w) {
         w.number("parity_naks_received", stats.parity_naks_received);
         w.number("naks_too_late", stats.naks_too_late);
         w.number("naks_outstanding", stats.naks_outstanding);
+        w.number("naks_duplicate", stats.naks_duplicate);
+        w.number("naks_shed", stats.naks_shed);
+        w.number("nnaks_received", stats.nnaks_received);
+        w.number("nak_backoff_us", stats.nak_backoff_us);
+        w.number("repair_hold_us", stats.repair_hold_us);
+        w.number("polls_sent", stats.polls_sent);
+        w.number("polrs_received", stats.polrs_received);
+        w.number("receivers_estimated", stats.receivers_estimated);
+        w.number("repairers_found", stats.repairers_found);
         w.number("spmr_received", stats.spmr_received);
         w.number("packets_rejected", stats.rejected);
         w.number("rate_kbits_last", stats.rate_kbits_last);
@@ -234,6 +243,10 @@ void write_reception(const Registry& registry, Services& services, const Recepti
     w.number("parity_naks_sent", stats.parity_naks_sent);
     w.number("nak_packets_sent", stats.nak_packets_sent);
     w.number("spmr_sent", stats.spmr_sent);
+    w.number("naks_suppressed", stats.naks_suppressed);
+    w.number("nak_backoff_us", stats.nak_backoff_us);
+    w.number("polls_received", stats.polls_received);
+    w.number("polrs_sent", stats.polrs_sent);
     w.number("losses_detected", stats.losses_detected);
     w.number("losses_repaired", stats.losses_repaired);
     w.number("losses_unrecoverable", stats.losses_unrecoverable);

@@ -288,6 +288,15 @@ bool WorkerCore::find_sessions(Incoming& packet, Nanos now) {
             packet.receiver = receiver;
         }
     }
+    // An element above that can't reach the group says so by unicast (RFC 15.3.2).
+    if (!multicast && packet.packet.type == wire::Type::ncf &&
+        packet.packet.options.has(wire::OptionBit::nbr_unreach)) {
+        ReceiveSession* const receiver = receivers_.find(tsi);
+        if (receiver != nullptr && receiver->interface == packet.interface &&
+            receiver->udp_port == packet.udp_port) {
+            packet.receiver = receiver;
+        }
+    }
     if (packet.receiver == nullptr && packet.source == nullptr) {
         counters().frames_not_for_us.add();
         return false;
@@ -322,8 +331,9 @@ ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
     session->slot = free_receiver_slots_.back();
     free_receiver_slots_.pop_back();
     receiver_slots_[session->slot] = session;
-    session->start({tsi, port, packet.to, packet.ip_source}, packet.interface, packet.udp_port,
-                   random_.next(), now);
+    session->start(
+        {tsi, port, packet.to, packet.ip_source, interfaces_[packet.interface]->spec.address},
+        packet.interface, packet.udp_port, random_.next(), now);
     receivers_.insert(tsi, session);
     member(packet.interface, packet.to, true, now);
     interfaces_[packet.interface]->udp_ports.add(packet.udp_port);
@@ -398,7 +408,10 @@ void WorkerCore::deliver_run(ReceiveSession& session, Nanos now) {
 void WorkerCore::deliver_to_receiver(ReceiveSession& session, const Incoming& packet, Nanos now) {
     engine::Output out(room(session.interface));
     const engine::Verdict verdict =
-        session.receiver.on_packet(packet.packet, packet.tpdu, packet.ip_source, now, out);
+        packet.to.is_multicast()
+            ? session.receiver.on_packet(packet.packet, packet.tpdu, packet.ip_source, now, out)
+            : session.receiver.on_unicast_ncf(packet.packet, packet.tpdu, packet.ip_source, now,
+                                              out);
     counters().verdicts[static_cast<std::size_t>(verdict)].add();
     if (packet.packet.type == wire::Type::spm && verdict == engine::Verdict::accepted &&
         packet.mac != nullptr && !net::is_group_mac(*packet.mac)) {

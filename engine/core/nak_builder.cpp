@@ -20,7 +20,7 @@ wire::Packet towards_source(const ReceiverIdentity& identity, wire::Type type) {
 
 bool write_nak(const ReceiverIdentity& identity, const ReceiverParameters& parameters, Address path,
                std::span<const Sqn> sqns, const checksum::Kernels& kernels, TxFrame& frame,
-               bool parity) {
+               bool parity, const CongestionReport* report) {
     wire::Packet packet = towards_source(identity, wire::Type::nak);
     packet.sqn = sqns.front();
     packet.source = identity.ip_source;
@@ -32,11 +32,26 @@ bool write_nak(const ReceiverIdentity& identity, const ReceiverParameters& param
         }
         packet.options.set(wire::OptionBit::nak_list);
         packet.options.nak_list = {list, static_cast<std::uint8_t>(sqns.size() - 1)};
-        packet.flags = wire::kOptPresent | wire::kOptNetworkSignificant;
     }
+    if (report != nullptr) {
+        packet.options.set(wire::OptionBit::cr);
+        // Network elements fill in what is theirs (RFC 12.5): both start at 0.
+        const std::uint16_t own = (report->what & 1) != 0 ? report->loss : std::uint16_t{0};
+        packet.options.cr = {report->what, report->lead, 0, 0, own, identity.nla};
+    }
+    packet.flags = wire::option_flags(wire::Type::nak, packet.options.present);
     if (parity) packet.flags |= wire::kOptParity;
     return write_control_packet(packet, FrameKind::nak, path, parameters.ttl,
                                 parameters.router_alert && sqns.size() == 1, kernels, frame);
+}
+
+bool write_polr(const ReceiverIdentity& identity, const ReceiverParameters& parameters,
+                const PollAnswer::Reply& reply, const checksum::Kernels& kernels, TxFrame& frame) {
+    wire::Packet packet = towards_source(identity, wire::Type::polr);
+    packet.sqn = reply.sqn;
+    packet.poll.round = reply.round;
+    return write_control_packet(packet, FrameKind::polr, reply.to, parameters.ttl, false, kernels,
+                                frame);
 }
 
 bool write_spmr(const ReceiverIdentity& identity, const ReceiverParameters& parameters,

@@ -14,7 +14,11 @@ RoundTrip::Bounds bounds(const ReceiverParameters& p, Nanos initial) {
 }  // namespace
 
 NakScheduler::NakScheduler(const ReceiverParameters& parameters, std::uint32_t slots)
-    : parameters_(parameters), slots_(slots), mask_(slots - 1), wheel_(slots) {
+    : parameters_(parameters),
+      backoff_(parameters),
+      slots_(slots),
+      mask_(slots - 1),
+      wheel_(slots) {
     // Retries are kept in an octet.
     parameters_.ncf_retries = std::min(parameters_.ncf_retries, 254u);
     parameters_.data_retries = std::min(parameters_.data_retries, 254u);
@@ -28,7 +32,8 @@ void NakScheduler::clear(Nanos now) {
     repair_ = RoundTrip(bounds(parameters_, parameters_.nak_rdata_ns));
     pace_ = RepairPace{};
     waiting_ncf_ = waiting_data_ = 0;
-    losses_ = repairs_ = 0;
+    losses_ = repairs_ = suppressed_ = 0;
+    backoff_.clear();
 }
 
 void NakScheduler::open(std::uint64_t ordinal, Nanos deadline) {
@@ -54,7 +59,10 @@ bool NakScheduler::close(std::uint64_t ordinal, Nanos now) {
         --waiting_ncf_;
     }
     const bool lost = slot.counted;
-    if (lost) ++repairs_;
+    if (lost) {
+        ++repairs_;
+        if (!slot.repeated) backoff_.measured();
+    }
     slot.state = State::idle;
     return lost;
 }
@@ -78,6 +86,7 @@ void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {
             }
             [[fallthrough]];
         case State::back_off:
+            if (slot.state == State::back_off) ++suppressed_;
             --waiting_ncf_;
             ++waiting_data_;
             slot.state = State::wait_data;
@@ -85,6 +94,7 @@ void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {
             count_loss(slot);
             break;
         case State::wait_data:
+            repeated(slot, now);
             break;
     }
     arm(ordinal, now + repair_wait(slot.data_waits));
@@ -96,6 +106,7 @@ void NakScheduler::overheard(std::uint64_t ordinal, Nanos now) {
         case State::idle:
             return;
         case State::back_off:
+            ++suppressed_;
             slot.state = State::wait_ncf;
             slot.asked = false;
             slot.since = now;
@@ -105,6 +116,7 @@ void NakScheduler::overheard(std::uint64_t ordinal, Nanos now) {
             arm(ordinal, now + confirmation_.timeout(slot.ncf_retries));
             break;
         case State::wait_data:
+            repeated(slot, now);
             arm(ordinal, now + repair_wait(slot.data_waits));
             break;
     }

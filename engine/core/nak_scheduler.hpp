@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/core/nak_backoff.hpp"
 #include "engine/core/profile.hpp"
 #include "engine/core/random.hpp"
 #include "engine/core/repair_pace.hpp"
@@ -25,9 +26,9 @@ class NakScheduler {
     void clear(Nanos now);
 
     // A back-off drawn for all numbers that one burst showed missing: they leave in one list.
-    Nanos draw_backoff(Random& random) const {
-        return random.between(parameters_.nak_backoff_min_ns, parameters_.nak_backoff_max_ns);
-    }
+    Nanos draw_backoff(Random& random) const { return backoff_.draw(random, confirmation_.mean()); }
+    NakBackoff& backoff() { return backoff_; }
+    const NakBackoff& backoff() const { return backoff_; }
     // The number is missing: BACK_OFF until `deadline`. Requires that it has no state yet.
     void open(std::uint64_t ordinal, Nanos deadline);
     bool tracks(std::uint64_t ordinal) const { return at(ordinal).state != State::idle; }
@@ -61,6 +62,7 @@ class NakScheduler {
     std::uint32_t pending() const { return waiting_ncf_; }       // no NCF yet
     std::uint32_t outstanding() const { return waiting_data_; }  // confirmed, no data yet
     std::uint64_t losses() const { return losses_; }             // numbers that had to be asked for
+    std::uint64_t suppressed() const { return suppressed_; }     // NAKs that others' words spared
     const RoundTrip& confirmation() const { return confirmation_; }
     const RoundTrip& repair() const { return repair_; }
 
@@ -75,6 +77,7 @@ class NakScheduler {
         std::uint32_t repairs_seen = 0;  // low half of repairs_ when a wait last expired
         bool asked = false;              // we sent the NAK
         bool counted = false;            // as a loss
+        bool repeated = false;           // confirmed again for somebody else
     };
 
     Slot& at(std::uint64_t ordinal) { return slots_[ordinal & mask_]; }
@@ -94,7 +97,15 @@ class NakScheduler {
         slot.counted = true;
     }
 
+    // Heard again while the repair is on its way: more than one asked.
+    void repeated(Slot& slot, Nanos now) {
+        if (slot.data_waits > 0 || slot.repeated) return;
+        slot.repeated = true;
+        backoff_.duplicate(now);
+    }
+
     ReceiverParameters parameters_;
+    NakBackoff backoff_;
     std::vector<Slot> slots_;
     std::uint64_t mask_;
     TimingWheel wheel_;
@@ -104,6 +115,7 @@ class NakScheduler {
     std::uint32_t waiting_ncf_ = 0;
     std::uint32_t waiting_data_ = 0;
     std::uint64_t losses_ = 0;
+    std::uint64_t suppressed_ = 0;
     std::uint64_t repairs_ = 0;  // numbers that were asked for and came
 };
 

@@ -26,7 +26,6 @@ class ParityRepairs {
         : k_(parameters.parity.group_size),
           first_index_(parameters.parity.proactive),
           most_(static_cast<std::uint8_t>(parameters.parity.block_size - k_)),
-          merge_(parameters.ncf_merge_ns),
           // The window's groups, one more where it begins inside one.
           groups_(std::bit_ceil(parameters.window_packets / k_ + 1)),
           confirms_(static_cast<std::uint32_t>(groups_.size())) {}
@@ -47,11 +46,13 @@ class ParityRepairs {
     }
 
     // All groups of a parity NAK whose addresses were judged already.
-    void nak(const wire::Packet& packet, const SendWindow& window, RepairService& service,
-             Nanos now, SourceStatistics& statistics) {
+    void nak(const wire::Packet& packet, Address requester, const SendWindow& window,
+             RepairService& service, Nanos now, SourceStatistics& statistics) {
         const bool list = packet.options.has(wire::OptionBit::nak_list);
         const std::size_t listed = list ? packet.options.nak_list.count : 0;
-        for (std::size_t i = 0; i <= listed; ++i) {
+        const std::size_t admitted = service.admit(requester, listed + 1, window, now, statistics);
+        const Nanos merge = service.hold().hold();
+        for (std::size_t i = 0; i < admitted; ++i) {
             const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
             ++statistics.naks_received;
             ++statistics.parity_naks_received;
@@ -63,13 +64,13 @@ class ParityRepairs {
                 continue;
             }
             Group& g = at(group);
-            if (count > g.asked || now - g.ncf_at >= merge_) {
+            if (count > g.asked || now - g.ncf_at >= service.hold().confirm_gap()) {
                 g.asked = std::max(g.asked, count);
                 confirms_.insert(group / k_);
             }
             if (g.parity_at != SendWindow::kLongAgo) ++statistics.naks_after_rdata;
             // A NAK that crossed the parity it asks for needs no more of it.
-            if (g.wanted == 0 && now - g.parity_at < merge_) continue;
+            if (g.wanted == 0 && now - g.parity_at < merge) continue;
             want(g, count);
             if (g.closed && g.wanted > 0) service.want_parity(group);
         }
@@ -142,7 +143,6 @@ class ParityRepairs {
 
     std::uint32_t k_;
     std::uint8_t first_index_, most_;
-    Nanos merge_;
     std::vector<Group> groups_;
     RepairQueue confirms_;  // by group number
 };

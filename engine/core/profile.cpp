@@ -16,6 +16,15 @@ Profile lan() {
     for (std::size_t i = 0; i < p.source.heartbeat_spm_ns.size(); ++i) {
         p.source.heartbeat_spm_ns[i] = kMillisecond << i;
     }
+    // The least back-off is about a round trip of one switch: who is alone asks within it. It
+    // starts three doublings wider, so that the first loss that hundreds share does not bring
+    // hundreds of NAKs; the most leaves a window of 250 ms time for ten tries.
+    p.source.nak_backoff_ns = 400 * kMicrosecond;
+    p.source.nak_backoff_min_ns = 50 * kMicrosecond;
+    p.source.nak_backoff_max_ns = 20 * kMillisecond;
+    p.source.repair_hold_max_ns = 5 * kMillisecond;
+    p.source.poll_interval_ns = 10 * kSecond;
+    p.receiver.nak_backoff_ceiling_ns = 5 * kMillisecond;
     return p;
 }
 

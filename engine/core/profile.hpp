@@ -52,11 +52,24 @@ struct SourceParameters {
     bool packed = false;              // small messages share packets (private option 0x70)
     Nanos linger_ns = 0;              // after close without shutdown; 0 = until the window passed
     ParityParameters parity;          // window_packets is then at least twice its group_size
+    // NAK_BO_IVL that receivers are told (RFC 15.2): where it starts and between which it is tuned
+    // by duplicates. A most of 0: nothing is advertised.
+    Nanos nak_backoff_ns = 0;
+    Nanos nak_backoff_min_ns = 0;
+    Nanos nak_backoff_max_ns = 0;
+    // One number is repaired again after this at the earliest, in which NAKs are taken to have
+    // crossed its RDATA: it follows what is heard, from ncf_merge_ns up to this (RFC 5.3).
+    Nanos repair_hold_max_ns = 0;
+    Nanos poll_interval_ns = 0;  // receivers are counted so often (RFC 14, 15.2.3); 0: on demand
+    Nanos poll_backoff_ns = 20 * kMillisecond;  // POLL_BO_IVL
 };
 
 struct ReceiverParameters {
-    Nanos nak_backoff_min_ns = 0;  // back-off is drawn from [min, max]
+    // Back-off is drawn from [min, max] (RFC 6.3) until the source advertises another interval.
+    // Under one that does not, the upper end is tuned by duplicates up to the ceiling.
+    Nanos nak_backoff_min_ns = 0;
     Nanos nak_backoff_max_ns = 50 * kMicrosecond;
+    Nanos nak_backoff_ceiling_ns = 0;
     Nanos nak_repeat_ns = 2 * kMillisecond;  // wait for the NCF
     Nanos nak_rdata_ns = 2 * kMillisecond;   // wait for the RDATA after the NCF
     bool adapt_to_round_trip = true;  // intervals follow the measured NAK -> NCF/RDATA times, never

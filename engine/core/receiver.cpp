@@ -20,13 +20,23 @@ Verdict Receiver::Parts::on_spm(const wire::Packet& packet, std::span<const std:
                                 Output& out) {
     using wire::OptionBit;
     if (!intact(packet, tpdu)) return Verdict::checksum_wrong;
+    statistics.total_bytes += tpdu.size();
+    if (packet.options.has(OptionBit::nbr_unreach)) {
+        // Made by a network element that lost its way down: its window says nothing, its number is
+        // an old one, and it counts only where our NAKs go (RFC 15.3.2).
+        if (packet.path != path) return Verdict::not_for_receiver;
+        naks_pause = true;
+        return Verdict::accepted;
+    }
     // A window is empty (lead = trail - 1) or holds less than half of all numbers (RFC 3.3).
     if (sqn_distance(packet.trail, packet.lead + 1) < 0) return Verdict::malformed;
-    statistics.total_bytes += tpdu.size();
     if (spm_seen && !sqn_before(spm_sqn, packet.sqn)) return Verdict::stale_spm;
     spm_seen = true;
     spm_sqn = packet.sqn;
     ++statistics.spm_received;
+    naks_pause = false;
+    reports_wanted = packet.options.has(OptionBit::crqst) ? packet.options.crqst.what : 0;
+    learn_backoff(packet.options);
     if (!packet.path.is_none() && !packet.path.is_multicast()) {
         path = packet.path;
         spm_request.spm_heard();
@@ -65,8 +75,15 @@ Verdict Receiver::Parts::on_confirmation(const wire::Packet& packet,
     if (packet.source != identity.ip_source || packet.group != identity.group) {
         return Verdict::not_for_receiver;
     }
-    if ((packet.flags & wire::kOptParity) != 0) return on_parity_confirmation(packet);
     const bool ncf = packet.type == wire::Type::ncf;
+    if (ncf && packet.options.has(wire::OptionBit::nbr_unreach)) {
+        if (packet.options.has(wire::OptionBit::path_nla) && packet.options.path_nla.path != path) {
+            return Verdict::not_for_receiver;
+        }
+        naks_pause = true;
+    }
+    if (ncf) learn_backoff(packet.options);
+    if ((packet.flags & wire::kOptParity) != 0) return on_parity_confirmation(packet);
     if (ncf) ++statistics.ncf_received;
     if (!window.started()) return Verdict::before_window;
     Verdict verdict = Verdict::duplicate;
@@ -103,6 +120,47 @@ Verdict Receiver::Parts::on_confirmation(const wire::Packet& packet,
     return verdict;
 }
 
+// OPT_NAK_BO_RNG and OPT_NAK_BO_IVL (RFC 15.2.2).
+void Receiver::Parts::learn_backoff(const wire::Options& options) {
+    if (options.has(wire::OptionBit::nak_bo_rng)) {
+        naks.backoff().range(options.nak_bo_rng.min_us, options.nak_bo_rng.max_us);
+    }
+    if (!options.has(wire::OptionBit::nak_bo_ivl)) return;
+    if (poll_answer.counted_by(options.nak_bo_ivl.sqn)) {
+        naks.backoff().advertise(options.nak_bo_ivl.interval_us);
+    } else {
+        naks.backoff().advertise_to_others();
+    }
+}
+
+Verdict Receiver::Parts::on_poll(const wire::Packet& packet, std::span<const std::byte> tpdu) {
+    if (!intact(packet, tpdu)) return Verdict::checksum_wrong;
+    ++statistics.polls_received;
+    // Answers go where the POLL says: only where NAKs would go as well, so that nobody can aim a
+    // group's answers at a third.
+    if (packet.path != identity.ip_source && (packet.path.is_none() || packet.path != path)) {
+        return Verdict::not_for_receiver;
+    }
+    poll_answer.heard(packet, now, random);
+    // After it was heard: the value may be meant for those whom this POLL counts.
+    learn_backoff(packet.options);
+    return Verdict::accepted;
+}
+
+bool Receiver::Parts::send_polr(Output& out) {
+    const auto reply = poll_answer.due(now);
+    if (!reply) return true;
+    TxFrame* const frame = out.next();
+    if (frame == nullptr || !write_polr(identity, parameters, *reply, kernels, *frame)) {
+        stalled = true;
+        return false;
+    }
+    out.commit();
+    poll_answer.sent();
+    ++statistics.polrs_sent;
+    return true;
+}
+
 Verdict Receiver::Parts::judge(const wire::Packet& packet, std::span<const std::byte> tpdu,
                                Address ip_source, Output& out) {
     if (state != SessionState::open) return Verdict::session_over;
@@ -124,6 +182,9 @@ Verdict Receiver::Parts::judge(const wire::Packet& packet, std::span<const std::
         case wire::Type::nak:
             verdict = on_confirmation(packet, tpdu, out);
             break;
+        case wire::Type::poll:
+            verdict = on_poll(packet, tpdu);
+            break;
         case wire::Type::spmr:
             if (!intact(packet, tpdu)) return Verdict::checksum_wrong;
             spm_request.request_overheard(now, random);
@@ -133,7 +194,8 @@ Verdict Receiver::Parts::judge(const wire::Packet& packet, std::span<const std::
     }
     if (!from_receiver && verdict != Verdict::checksum_wrong && verdict != Verdict::malformed) {
         end.heard(now);
-        if (packet.type != wire::Type::ncf) meter.add(tpdu.size(), now);
+        if (packet.type != wire::Type::ncf && packet.type != wire::Type::poll)
+            meter.add(tpdu.size(), now);
     }
     return verdict;
 }
@@ -169,10 +231,15 @@ void Receiver::Parts::send_nak(Address destination, std::span<const std::uint64_
         count += asked == Asked::number ? 1 : 0;
         group_count += asked == Asked::group ? 1 : 0;
     }
+    std::optional<CongestionReport> report;
+    if (reports_wanted != 0 && !identity.nla.is_none()) {
+        report = {reports_wanted, static_cast<Sqn>(window.lead()),
+                  loss_report.rate(naks.losses(), window.lead() + 1 - window.start_ordinal())};
+    }
     const auto write = [&](std::span<const Sqn> named, bool for_parity) {
         TxFrame* const frame = named.empty() ? nullptr : out.next();
-        if (frame == nullptr ||
-            !write_nak(identity, parameters, destination, named, kernels, *frame, for_parity)) {
+        if (frame == nullptr || !write_nak(identity, parameters, destination, named, kernels,
+                                           *frame, for_parity, report ? &*report : nullptr)) {
             return;
         }
         out.commit();
@@ -184,7 +251,7 @@ void Receiver::Parts::send_nak(Address destination, std::span<const std::uint64_
 }
 
 void Receiver::Parts::send_naks(Output& out) {
-    if (path.is_none() && !spm_request.path_is_guessed()) return;
+    if (!may_nak()) return;
     const Address destination = path.is_none() ? identity.ip_source : path;
     std::uint32_t budget = kTimerStepsPerTick;
     std::array<std::uint64_t, wire::kNakListMax + 1> due;
@@ -230,6 +297,27 @@ Verdict Receiver::on_packet(const wire::Packet& packet, std::span<const std::byt
     return verdict;
 }
 
+Verdict Receiver::on_unicast_ncf(const wire::Packet& packet, std::span<const std::byte> tpdu,
+                                 Address ip_source, Nanos now, Output& out) {
+    const Verdict verdict = on_packet(packet, tpdu, ip_source, now, out);
+    const bool pauses = parts_->naks_pause && packet.type == wire::Type::ncf &&
+                        packet.options.has(wire::OptionBit::nbr_unreach);
+    const bool judged = verdict != Verdict::checksum_wrong &&
+                        verdict != Verdict::not_for_receiver &&
+                        verdict != Verdict::untrusted_source && verdict != Verdict::session_over;
+    TxFrame* const frame = pauses && judged ? out.next() : nullptr;
+    if (frame != nullptr && tpdu.size() <= frame->capacity) {
+        std::copy(tpdu.begin(), tpdu.end(), frame->data);
+        frame->length = static_cast<std::uint16_t>(tpdu.size());
+        frame->kind = FrameKind::ncf;
+        frame->ttl = 1;
+        frame->router_alert = parts_->parameters.router_alert;
+        frame->destination = parts_->identity.group;
+        out.commit();
+    }
+    return verdict;
+}
+
 void Receiver::on_tick(Nanos now, Output& out) {
     Parts& r = *parts_;
     if (r.state != SessionState::open) return;
@@ -239,7 +327,7 @@ void Receiver::on_tick(Nanos now, Output& out) {
         r.reset(ResetCause::sender_silent, out);
         return;
     }
-    if (!r.send_spmrs(out)) return;
+    if (!r.send_spmrs(out) || !r.send_polr(out)) return;
     if (r.window.started()) {
         r.open_missing(kOpenedPerTick);
         r.send_naks(out);
@@ -253,11 +341,11 @@ Nanos Receiver::next_deadline() const {
     const Parts& r = *parts_;
     if (r.state != SessionState::open) return kNever;
     if (r.stalled) return r.now;
-    Nanos at = std::min(r.end.silent_at(), r.spm_request.next_deadline());
+    Nanos at =
+        std::min({r.end.silent_at(), r.spm_request.next_deadline(), r.poll_answer.next_deadline()});
     if (r.window.started()) {
         if (r.more_to_open()) return r.now;
-        if (!r.path.is_none() || r.spm_request.path_is_guessed())
-            at = std::min(at, r.naks.next_deadline());
+        if (r.may_nak()) at = std::min(at, r.naks.next_deadline());
     }
     return at;
 }
@@ -287,6 +375,8 @@ const ReceiverStatistics& Receiver::statistics() const {
     Parts& r = *parts_;
     ReceiverStatistics& s = r.statistics;
     s.losses_detected = r.naks.losses();
+    s.naks_suppressed = r.naks.suppressed();
+    s.nak_backoff_us = static_cast<std::uint64_t>(r.naks.backoff().interval() / kMicrosecond);
     s.pending_naks = r.naks.pending();
     s.outstanding_naks = r.naks.outstanding();
     s.first_nak_sqn = r.naks.active() == 0 ? 0 : static_cast<Sqn>(r.window.next());

@@ -29,6 +29,7 @@ struct ReceiverIdentity {
     std::uint16_t destination_port = 0;
     Address group;      // IP destination of the session's data
     Address ip_source;  // IP source of its first SPM or ODATA: all later packets must come from it
+    Address nla;        // own address, for congestion reports (RFC 12.5); none: none are made
 };
 
 // One packet of a burst, decoded. `tpdu` is the packet's octets, `packet` points into them.
@@ -68,6 +69,8 @@ struct ReceiverStatistics {  // wsrm.md 2.4, and what status shows
                   outstanding_naks = 0, first_nak_sqn = 0, sequences_min = 0, sequences_max = 0,
                   sequences_sum = 0, sequences_samples = 0, rate_kbits_last = 0,
                   rate_kbits_overall = 0, packets_buffered = 0,
+                  naks_suppressed = 0,  // that others' NAKs and NCFs spared
+        polls_received = 0, polrs_sent = 0, nak_backoff_us = 0,
                   // Parity packets: intact ones, those that were not needed, those without room,
                   // those that contradicted others or decoded to nonsense; packets made of them.
         parity_received = 0, parity_unneeded = 0, parity_dropped = 0, parity_rejected = 0,
@@ -99,6 +102,10 @@ class Receiver {
     // becomes visible through next_ordinal() before it was judged.
     Verdict on_packet(const wire::Packet& packet, std::span<const std::byte> tpdu,
                       Address ip_source, Nanos now, Output& out);
+    // An NCF that came by unicast, because its sender can't reach the group (OPT_NBR_UNREACH). As
+    // on_packet, and a copy goes to the neighbours with TTL 1 (RFC 15.3.2).
+    Verdict on_unicast_ncf(const wire::Packet& packet, std::span<const std::byte> tpdu,
+                           Address ip_source, Nanos now, Output& out);
     // The usual case of on_packet for a whole run at once: takes the longest prefix of `packets`
     // that is new ODATA in order, with no option but OPT_JOIN and the mark of a container, while
     // nothing is missing, and returns how many that were; each was `accepted`. What stands first

@@ -6,10 +6,12 @@
 #include <memory>
 
 #include "engine/core/fragment_check.hpp"
+#include "engine/core/loss_report.hpp"
 #include "engine/core/nak_builder.hpp"
 #include "engine/core/nak_scheduler.hpp"
 #include "engine/core/parity_groups.hpp"
 #include "engine/core/parity_timing.hpp"
+#include "engine/core/poll_answer.hpp"
 #include "engine/core/random.hpp"
 #include "engine/core/rate_meter.hpp"
 #include "engine/core/receive_window.hpp"
@@ -46,6 +48,8 @@ struct Receiver::Parts {
     FragmentCheck fragments;
     NakScheduler naks;
     SpmRequest spm_request;
+    PollAnswer poll_answer;
+    LossReport loss_report;
     SessionEnd end;
     Random random;
     RateMeter meter;
@@ -57,6 +61,8 @@ struct Receiver::Parts {
     ResetCause cause = ResetCause::none;
     Address path;  // from the last SPM: where NAKs go
     bool spm_seen = false;
+    bool naks_pause = false;          // OPT_NBR_UNREACH: until a regular SPM
+    std::uint8_t reports_wanted = 0;  // bits of the last SPM's OPT_CRQST
     Sqn spm_sqn = 0;
     std::uint64_t source_trail = 0;  // ordinal; 0 until known
     std::uint64_t opened = 0;        // missing numbers before it have their NAK state
@@ -88,6 +94,11 @@ struct Receiver::Parts {
         naks.clear(time);
         identity = who;
         random = Random(seed);
+        // RAND_NODE_ID is drawn anew with each session: ours are started one by one.
+        poll_answer.start(static_cast<std::uint32_t>(random.next()));
+        loss_report = {};
+        naks_pause = false;
+        reports_wanted = 0;
         spm_request.start(parameters.spmr_wait_ns);
         end.start(parameters.silence_ns, time);
         meter.start(time);
@@ -184,6 +195,11 @@ struct Receiver::Parts {
 
     Verdict on_data(const wire::Packet& packet, std::span<const std::byte> tpdu, Output& out);
     Verdict on_spm(const wire::Packet& packet, std::span<const std::byte> tpdu, Output& out);
+    Verdict on_poll(const wire::Packet& packet, std::span<const std::byte> tpdu);
+    void learn_backoff(const wire::Options& options);
+    bool may_nak() const {
+        return !naks_pause && (!path.is_none() || spm_request.path_is_guessed());
+    }
     Verdict on_confirmation(const wire::Packet& packet, std::span<const std::byte> tpdu,
                             Output& out);
     Verdict judge(const wire::Packet& packet, std::span<const std::byte> tpdu, Address ip_source,
@@ -191,6 +207,7 @@ struct Receiver::Parts {
     // Whether data in order, with nothing unusual about it, may be taken without further questions.
     bool run_possible() const;
     bool send_spmrs(Output& out);
+    bool send_polr(Output& out);
     void send_naks(Output& out);
     void send_nak(Address destination, std::span<const std::uint64_t> due, Output& out);
     void sample_window();

@@ -2,11 +2,15 @@
 // (RFC 3208 5.2, 5.3, 9.3.4). Judges the numbers of NAKs against the window; sends nothing itself.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
 
+#include "engine/core/backoff_tuning.hpp"
+#include "engine/core/repair_hold.hpp"
 #include "engine/core/repair_queue.hpp"
+#include "engine/core/requester_limits.hpp"
 #include "engine/core/send_window.hpp"
 #include "engine/core/source.hpp"
 #include "engine/wire/packet.hpp"
@@ -15,21 +19,38 @@ namespace fanfare::engine {
 
 class RepairService {
   public:
-    // `merge`: a number asked for again within this time of its last NCF or RDATA gets no second
-    // one.
-    RepairService(std::uint32_t window_packets, Nanos merge)
-        : repairs_(window_packets), confirms_(window_packets), merge_(merge) {}
+    explicit RepairService(const SourceParameters& parameters)
+        : repairs_(parameters.window_packets),
+          confirms_(parameters.window_packets),
+          hold_(parameters.ncf_merge_ns, parameters.repair_hold_max_ns),
+          tuning_(parameters) {}
+
+    const RepairHold& hold() const { return hold_; }
+    BackoffTuning& tuning() { return tuning_; }
+    const BackoffTuning& tuning() const { return tuning_; }
 
     // Numbers that wait for RDATA.
     const RepairQueue& pending() const { return repairs_; }
     bool must_confirm() const { return !confirms_.empty(); }
 
+    // Of the numbers of a NAK, how many its sender may still ask for; the rest is shed.
+    std::size_t admit(Address requester, std::size_t numbers, const SendWindow& window, Nanos now,
+                      SourceStatistics& statistics) {
+        const std::size_t admitted = requesters_.take(
+            requester, static_cast<std::uint32_t>(numbers), window.next(), window.size(), now);
+        statistics.naks_received += numbers - admitted;
+        statistics.naks_shed += numbers - admitted;
+        return admitted;
+    }
+
     // All numbers of a NAK whose addresses were judged already.
-    void nak(const wire::Packet& packet, SendWindow& window, Nanos now,
+    void nak(const wire::Packet& packet, Address requester, SendWindow& window, Nanos now,
              SourceStatistics& statistics) {
         const bool list = packet.options.has(wire::OptionBit::nak_list);
         const std::size_t listed = list ? packet.options.nak_list.count : 0;
-        for (std::size_t i = 0; i <= listed; ++i) {
+        const std::size_t admitted = admit(requester, listed + 1, window, now, statistics);
+        bool first_asked = false, shared = false;
+        for (std::size_t i = 0; i < admitted; ++i) {
             const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
             ++statistics.naks_received;
             const std::uint64_t ordinal = window.ordinal_of(sqn);
@@ -39,16 +60,34 @@ class RepairService {
                 ++(ordinal < window.trail() ? statistics.naks_too_late : statistics.rejected);
                 continue;
             }
-            const SendEntry& entry = window.at(ordinal);
+            SendEntry& entry = window.at(ordinal);
             if (entry.unused) {
                 unused(ordinal, window, now, statistics);
                 continue;
             }
             if (entry.rdata_at != SendWindow::kLongAgo) ++statistics.naks_after_rdata;
-            if (now - entry.ncf_at >= merge_) confirms_.insert(ordinal);
+            switch (who_asks(entry, ordinal, mark(requester), now)) {
+                case Asks::first:
+                    first_asked = true;
+                    break;
+                case Asks::too:
+                    ++statistics.naks_duplicate;
+                    shared |= (entry.repairs & SendEntry::kShared) == 0;
+                    entry.repairs |= SendEntry::kShared;
+                    break;
+                case Asks::again:
+                    break;
+            }
+            if (now - entry.ncf_at >= hold_.confirm_gap()) confirms_.insert(ordinal);
             // A NAK that crossed its RDATA on the way needs no second one.
-            if (now - entry.rdata_at >= merge_) repairs_.insert(ordinal);
+            const std::uint32_t repairs = entry.repairs & ~std::uint32_t{SendEntry::kShared};
+            if (now - entry.rdata_at >= hold_.repair_gap(repairs)) repairs_.insert(ordinal);
         }
+        if (first_asked) {
+            hold_.fresh();
+            tuning_.asked();
+        }
+        if (shared) tuning_.duplicate(now);
         statistics.naks_outstanding = repairs_.count();
     }
 
@@ -71,7 +110,10 @@ class RepairService {
 
     void repaired(std::uint64_t ordinal, SendWindow& window, Nanos now) {
         repairs_.erase(ordinal);
-        window.at(ordinal).rdata_at = now;
+        SendEntry& entry = window.at(ordinal);
+        entry.rdata_at = now;
+        // The count stays below the mark beside it.
+        if ((entry.repairs & ~SendEntry::kShared) < SendEntry::kShared - 1) ++entry.repairs;
     }
     // The trail passes this number.
     void passed(std::uint64_t ordinal) {
@@ -84,6 +126,27 @@ class RepairService {
     }
 
   private:
+    enum class Asks : std::uint8_t { first, too, again };
+
+    // Eight bits of an address: two of 256 requesters are taken for one, which hides a duplicate
+    // and does nothing else. 0 is nobody.
+    static std::uint8_t mark(Address requester) {
+        return static_cast<std::uint8_t>(((requester.v4 * 0x9E3779B1u) >> 24) | 1u);
+    }
+    // Whether a NAK is the first for its number, another receiver's, or a repetition.
+    Asks who_asks(SendEntry& entry, std::uint64_t ordinal, std::uint8_t requester, Nanos now) {
+        const bool known = entry.requester != 0;
+        const bool other = known && entry.requester != requester;
+        const bool repaired = entry.rdata_at != SendWindow::kLongAgo;
+        if (other && repaired) hold_.crossed(now - entry.rdata_at);
+        const bool alive = repairs_.contains(ordinal) ||
+                           now - std::max(entry.ncf_at, entry.rdata_at) < hold_.hold();
+        if (known && alive) return other ? Asks::too : Asks::again;
+        entry.requester = requester;
+        entry.repairs &= static_cast<std::uint8_t>(~SendEntry::kShared);
+        return known ? Asks::again : Asks::first;
+    }
+
     // Nobody can send a number that was left out; the last packet of its group says so
     // (OPT_CURR_TGSIZE).
     void unused(std::uint64_t ordinal, SendWindow& window, Nanos now,
@@ -93,13 +156,15 @@ class RepairService {
             ++statistics.naks_too_late;
             return;
         }
-        if (now - window.at(ordinal).ncf_at >= merge_) confirms_.insert(ordinal);
-        if (now - window.at(last).rdata_at >= merge_) repairs_.insert(last);
+        if (now - window.at(ordinal).ncf_at >= hold_.confirm_gap()) confirms_.insert(ordinal);
+        if (now - window.at(last).rdata_at >= hold_.hold()) repairs_.insert(last);
     }
 
     RepairQueue repairs_;
     RepairQueue confirms_;  // filled for the length of a call, longer while an Output is full
-    Nanos merge_;
+    RepairHold hold_;
+    BackoffTuning tuning_;
+    RequesterLimits requesters_;
 };
 
 }  // namespace fanfare::engine

@@ -27,8 +27,12 @@ struct SendEntry {
     bool packed;
     std::uint8_t group_size = 0;  // actual size of the parity group whose last packet this is, when
                                   // less than k; else 0
+    std::uint8_t requester = 0;   // mark of the address that asked for its repair
+    std::uint8_t repairs = 0;     // RDATA of it so far; kShared: another one asked as well
     bool unused = false;  // no packet: a short parity group left the number out; `message_offset`
                           // numbers after the group's last packet
+
+    static constexpr std::uint8_t kShared = 0x80;
 };
 static_assert(sizeof(SendEntry) == 64);  // one cache line
 

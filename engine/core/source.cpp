@@ -80,6 +80,7 @@ void Source::on_tick(Nanos now, Output& out) {
         return;
     }
     if (!s.send_spms(out)) return;
+    if (s.closing.open() && s.polls.next_deadline() <= now && !s.send_polls(out)) return;
     while (!s.service.pending().empty() && (!s.data_waits || s.share.allows())) {
         if (!s.send_repair(out, s.data_waits)) break;
     }
@@ -87,6 +88,10 @@ void Source::on_tick(Nanos now, Output& out) {
     s.meter.roll(now);
     s.statistics.rate_kbits_last = s.meter.kbits_last();
     s.statistics.rate_kbits_overall = s.meter.kbits_overall(now);
+    s.statistics.nak_backoff_us =
+        static_cast<std::uint64_t>(s.service.tuning().advertised() / kMicrosecond);
+    s.statistics.repair_hold_us =
+        static_cast<std::uint64_t>(s.service.hold().hold() / kMicrosecond);
 }
 
 void Source::on_packet(const wire::Packet& packet, std::span<const std::byte> tpdu,
@@ -98,7 +103,7 @@ void Source::on_packet(const wire::Packet& packet, std::span<const std::byte> tp
     on_packet(packet, ip_source, now, out);
 }
 
-void Source::on_packet(const wire::Packet& packet, Address, Nanos now, Output& out) {
+void Source::on_packet(const wire::Packet& packet, Address ip_source, Nanos now, Output& out) {
     Parts& s = *parts_;
     if (s.closing.done() || s.closing.aborting()) return;
     s.enter(now);
@@ -123,6 +128,18 @@ void Source::on_packet(const wire::Packet& packet, Address, Nanos now, Output& o
                                 // is judged
             if (!ours || packet.source != s.identity.nla || packet.group != s.identity.group) {
                 ++s.statistics.rejected;
+            } else {
+                ++s.statistics.nnaks_received;
+            }
+            return;
+        case wire::Type::polr:
+            if (!ours || !s.polls.answered(packet.sqn, packet.poll.round, ip_source,
+                                           packet.options.has(wire::OptionBit::redirect)
+                                               ? packet.options.redirect.dlr
+                                               : Address{})) {
+                ++s.statistics.rejected;
+            } else {
+                ++s.statistics.polrs_received;
             }
             return;
         default:
@@ -137,9 +154,9 @@ void Source::on_packet(const wire::Packet& packet, Address, Nanos now, Output& o
     }
     s.closing.nak_heard(now);
     if (for_parity) {
-        s.parity->repairs().nak(packet, s.window, s.service, now, s.statistics);
+        s.parity->repairs().nak(packet, ip_source, s.window, s.service, now, s.statistics);
     } else {
-        s.service.nak(packet, s.window, now, s.statistics);
+        s.service.nak(packet, ip_source, s.window, now, s.statistics);
     }
     s.send_confirms(out);
 }
@@ -154,6 +171,7 @@ Nanos Source::next_deadline() const {
     }
     Nanos at = std::min(s.schedule.next(), s.advance.next_deadline());
     at = std::min(at, s.closing.deadline());
+    if (s.closing.open() && s.metering) at = std::min(at, std::max(s.polls.next_deadline(), s.now));
     if (!s.service.pending().empty() && (!s.data_waits || s.share.allows())) {
         at = std::min(at, s.repair_at == kNever ? s.now : s.repair_at);
     }
@@ -161,6 +179,16 @@ Nanos Source::next_deadline() const {
     if (s.parity && s.parity->owed())
         at = std::min(at, s.parity_at == kNever ? s.now : s.parity_at);
     return at;
+}
+
+void Source::poll(std::uint16_t subtype, Nanos now) {
+    Parts& s = *parts_;
+    if (!s.closing.open()) return;
+    s.enter(now);
+    s.polls.request(subtype);
+}
+std::span<const Address> Source::repairers() const {
+    return parts_->polls.repairers();
 }
 
 void Source::finish(Nanos now) {

@@ -44,7 +44,13 @@ struct SourceStatistics {  // wsrm.md 2.3, and what status shows
                   rejected = 0, rate_kbits_last = 0, rate_kbits_overall = 0,
                   parity_sent = 0,  // pro-active, counted in odata_packets_sent as well
         parity_repairs_sent = 0,    // on demand, counted in rdata_packets_sent as well
-        parity_naks_received = 0, groups_shortened = 0;
+        parity_naks_received = 0, groups_shortened = 0,
+                  naks_duplicate = 0,  // of another receiver, while the number was being repaired
+        naks_shed = 0,                 // beyond what one requester may ask for
+        nnaks_received = 0, polls_sent = 0, polrs_received = 0,
+                  receivers_estimated = 0,  // by polls; 0 before the first count
+        repairers_found = 0,                // by the last poll for them
+        nak_backoff_us = 0, repair_hold_us = 0;
 };
 
 class Source {
@@ -68,6 +74,12 @@ class Source {
     void on_packet(const wire::Packet& packet, Address ip_source, Nanos now, Output& out);
     void on_packet(const wire::Packet& packet, std::span<const std::byte> tpdu, Address ip_source,
                    Nanos now, Output& out);
+    // Asks for a poll (RFC 3208 section 14): of all receivers, whose number is then estimated
+    // (kPollGeneral), or of designated local repairers (kPollDlr). The result is in statistics()
+    // and repairers(). Other sub-types are ignored.
+    void poll(std::uint16_t subtype, Nanos now);
+    // Repairers that answered the last poll for them; valid until the next call that is not const.
+    std::span<const Address> repairers() const;
     void on_tick(Nanos now, Output& out);
     // When on_tick or a publish that was refused wants to be called next; kNever if not.
     Nanos next_deadline() const;

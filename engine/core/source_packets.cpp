@@ -1,5 +1,6 @@
 #include "engine/core/source_packets.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/core/packet_writer.hpp"
@@ -10,6 +11,17 @@ namespace fanfare::engine {
 namespace {
 
 constexpr std::size_t kTypeOffset = 4, kTsduLengthOffset = 14;  // common header, RFC section 8
+
+std::uint32_t microseconds(Nanos time) {
+    return static_cast<std::uint32_t>(std::clamp<Nanos>(time / kMicrosecond, 0, 0xFFFFFFFF));
+}
+
+// NAK_BO_IVL_SQN 0: it follows from duplicates, not from a poll, and may be used at once (RFC
+// 15.4.1).
+void set_backoff(wire::Options& options, Nanos interval) {
+    options.set(wire::OptionBit::nak_bo_ivl);
+    options.nak_bo_ivl = {microseconds(interval), 0};
+}
 
 }  // namespace
 
@@ -94,12 +106,19 @@ bool SourcePackets::write_spm(const SpmContents& contents, TxFrame& frame) const
             packet.options.curr_tgsize.actual_size = contents.group_size;
         }
     }
+    if (contents.backoff_max > 0) {
+        set_backoff(packet.options, contents.backoff);
+        packet.options.set(wire::OptionBit::nak_bo_rng);
+        packet.options.nak_bo_rng = {microseconds(contents.backoff_max),
+                                     microseconds(contents.backoff_min)};
+    }
     packet.flags = wire::option_flags(wire::Type::spm, packet.options.present);
     return write_control_packet(packet, FrameKind::spm, identity_.group, parameters_.ttl,
                                 alert_on(FrameKind::spm), kernels_, frame);
 }
 
-bool SourcePackets::write_ncf(std::span<const Sqn> sqns, TxFrame& frame, bool parity) const {
+bool SourcePackets::write_ncf(std::span<const Sqn> sqns, TxFrame& frame, bool parity,
+                              Nanos backoff) const {
     wire::Packet packet = common(wire::Type::ncf);
     packet.sqn = sqns.front();
     packet.source = identity_.nla;
@@ -109,11 +128,21 @@ bool SourcePackets::write_ncf(std::span<const Sqn> sqns, TxFrame& frame, bool pa
         for (std::size_t i = 1; i < sqns.size(); ++i) wire::put32(list + 4 * (i - 1), sqns[i]);
         packet.options.set(wire::OptionBit::nak_list);
         packet.options.nak_list = {list, static_cast<std::uint8_t>(sqns.size() - 1)};
-        packet.flags = wire::kOptPresent | wire::kOptNetworkSignificant;
     }
+    if (backoff > 0) set_backoff(packet.options, backoff);
+    packet.flags = wire::option_flags(wire::Type::ncf, packet.options.present);
     if (parity) packet.flags |= wire::kOptParity;
     return write_control_packet(packet, FrameKind::ncf, identity_.group, parameters_.ttl,
                                 alert_on(FrameKind::ncf), kernels_, frame);
+}
+
+bool SourcePackets::write_poll(const PollRound::Poll& poll, TxFrame& frame) const {
+    wire::Packet packet = common(wire::Type::poll);
+    packet.sqn = poll.sqn;
+    packet.path = identity_.nla;
+    packet.poll = {poll.round, poll.subtype, poll.backoff_us, poll.random, poll.mask};
+    return write_control_packet(packet, FrameKind::poll, identity_.group, parameters_.ttl,
+                                alert_on(FrameKind::poll), kernels_, frame);
 }
 
 void SourcePackets::set_options(const DataContents& contents, const SendEntry& entry,

@@ -9,6 +9,7 @@
 #include "engine/checksum/checksum.hpp"
 #include "engine/core/output.hpp"
 #include "engine/core/parity_symbol.hpp"
+#include "engine/core/poll_round.hpp"
 #include "engine/core/profile.hpp"
 #include "engine/core/send_window.hpp"
 #include "engine/core/source.hpp"
@@ -33,10 +34,14 @@ class SourcePackets {
         bool fin = false;
         std::optional<std::uint8_t> rst_error;
         std::uint8_t group_size = 0;  // of the short parity group that `lead` ends; else 0
+        Nanos backoff = 0, backoff_min = 0,
+              backoff_max = 0;  // NAK_BO_IVL and its limits; max 0: none
     };
     bool write_spm(const SpmContents& contents, TxFrame& frame) const;
     // `sqns` ascending, 1 to 63 of them; with `parity` each names a group and a count (RFC 11.3.2).
-    bool write_ncf(std::span<const Sqn> sqns, TxFrame& frame, bool parity = false) const;
+    // `backoff`: NAK_BO_IVL to tell; 0: none.
+    bool write_ncf(std::span<const Sqn> sqns, TxFrame& frame, bool parity, Nanos backoff) const;
+    bool write_poll(const PollRound::Poll& poll, TxFrame& frame) const;
 
     struct DataContents {
         Sqn sqn, trail;

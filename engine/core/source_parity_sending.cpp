@@ -49,7 +49,7 @@ bool Source::Parts::send_parity_confirms(Output& out) {
         ParityRepairs::Confirmation sqns;
         const std::size_t count = repairs.confirm(window, now, sqns);
         if (count == 0) break;
-        if (!packets.write_ncf({sqns.data(), count}, *frame, true)) {
+        if (!packets.write_ncf({sqns.data(), count}, *frame, true, service.tuning().advertised())) {
             stalled = true;
             return false;
         }

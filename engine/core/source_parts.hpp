@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/core/poll_round.hpp"
 #include "engine/core/random.hpp"
 #include "engine/core/rate_limiter.hpp"
 #include "engine/core/rate_meter.hpp"
@@ -37,7 +38,9 @@ struct Source::Parts {
           kernels(k),
           packets(p, i, mtu, udp, k),
           window(p.window_packets, first_sqn(p, i)),
-          service(p.window_packets, p.ncf_merge_ns),
+          service(p),
+          // Another stream of the seed than the first number's.
+          polls(p, ~i.seed),
           limiter(p.rate_bits_per_s, mtu),
           share(p.repair_share_percent, mtu),
           schedule(p.ambient_spm_ns, p.heartbeat_spm_ns),
@@ -58,6 +61,7 @@ struct Source::Parts {
     SourcePackets packets;
     SendWindow window;
     RepairService service;
+    PollRound polls;
     RateLimiter limiter;
     RepairShare share;
     SpmSchedule schedule;
@@ -110,6 +114,7 @@ struct Source::Parts {
             metering = true;
             meter.start(now);
             schedule.start(now);
+            polls.start(now);
         }
     }
 
@@ -129,6 +134,11 @@ struct Source::Parts {
         } else {
             contents.join = join();
             contents.fin = !closing.open();
+        }
+        if (const BackoffTuning& tuning = service.tuning(); tuning.advertises()) {
+            contents.backoff = tuning.interval();
+            contents.backoff_min = tuning.min();
+            contents.backoff_max = tuning.max();
         }
         if (parity) contents.group_size = parity->size_announced(window.next() - 1);
         if (!packets.write_spm(contents, *frame)) {
@@ -180,7 +190,8 @@ struct Source::Parts {
             }
             RepairService::Confirmation sqns;
             const std::size_t count = service.confirm(window, now, sqns);
-            if (!packets.write_ncf({sqns.data(), count}, *frame)) {
+            if (!packets.write_ncf({sqns.data(), count}, *frame, false,
+                                   service.tuning().advertised())) {
                 stalled = true;
                 return false;
             }
@@ -188,6 +199,29 @@ struct Source::Parts {
             ++statistics.ncf_sent;
             out.commit();
         }
+        return true;
+    }
+
+    // The POLL that is due, if any.
+    bool send_polls(Output& out) {
+        const std::uint64_t counts = polls.counts();
+        const auto poll = polls.due(now);
+        if (polls.counts() != counts) {
+            statistics.receivers_estimated = polls.population();
+            service.tuning().population(polls.population());
+        }
+        statistics.repairers_found = polls.repairers().size();
+        if (!poll) return true;
+        TxFrame* const frame = out.next();
+        if (frame == nullptr || !packets.write_poll(*poll, *frame)) {
+            stalled = true;
+            return false;
+        }
+        charge(*frame, FrameKind::poll);
+        statistics.total_bytes_sent += frame->length;
+        ++statistics.polls_sent;
+        polls.sent(now);
+        out.commit();
         return true;
     }
 
@@ -359,6 +393,7 @@ struct Source::Parts {
     void start_abort(std::uint8_t error, ResetCause why) {
         if (closing.aborting() || closing.done()) return;
         closing.abort(error);
+        polls.stop();
         cause = why;
         reset_owed = true;
         spms_owed = std::max(parameters.end_spms, 1u);

@@ -43,6 +43,8 @@ std::size_t Source::Parts::send_run(std::span<const Publish> items, Output& out)
         entry.fragment = false;
         entry.packed = item.packed;
         entry.group_size = 0;
+        entry.requester = 0;
+        entry.repairs = 0;
         entry.unused = false;
         window.commit();
         out.commit();

@@ -6,13 +6,15 @@
 #include <cstdint>
 
 #include "engine/core/random.hpp"
+#include "engine/core/truncated_exponential.hpp"
 #include "engine/types.hpp"
 
 namespace fanfare::engine {
 
 class SpmRequest {
   public:
-    // `wait`: SPMR_BO_IVL; each request goes out between half of it and all of it after its cause.
+    // `wait`: SPMR_BO_IVL; each request goes out within it after its cause, most of them late in
+    // it.
     void start(Nanos wait) {
         *this = SpmRequest{};
         wait_ = interval_ = std::max<Nanos>(wait, 1);
@@ -22,18 +24,18 @@ class SpmRequest {
         at_ = kNever;
     }
     void data_heard(Nanos now, Random& random) {
-        if (!answered_ && at_ == kNever) arm(now, random);
+        if (!answered_ && at_ == kNever) arm(now, interval_, random);
     }
-    // Another receiver asked: its answer serves us too.
+    // Another receiver asked: its answer serves us too. Ours waits at least as long as it (13.5).
     void request_overheard(Nanos now, Random& random) {
-        if (at_ != kNever) arm(now, random);
+        if (at_ != kNever) arm(now + interval_, interval_, random);
     }
     Nanos next_deadline() const { return at_; }
     void sent(Nanos now, Random& random) {
         ++attempts_;
         // Doubled up to a second: by then it is the source that is missing, not one packet.
         interval_ = std::min<Nanos>(std::max(interval_ * 2, wait_), std::max(wait_, kSecond));
-        arm(now, random);
+        arm(now + interval_ / 2, interval_ / 2, random);
     }
     // NAKs need an SPM's path address (RFC 6.2). After so many requests without answer the source
     // does not answer SPMRs, and its IP address is the best guess.
@@ -42,7 +44,11 @@ class SpmRequest {
 
   private:
     static constexpr std::uint32_t kAttempts = 3;
-    void arm(Nanos now, Random& random) { at_ = now + random.between(interval_ / 2, interval_); }
+    // Many may have joined at one moment, and nothing says how many: steep enough for a thousand.
+    static constexpr double kSteepness = 8;
+    void arm(Nanos from, Nanos interval, Random& random) {
+        at_ = from + truncated_exponential(interval, kSteepness, random);
+    }
 
     Nanos wait_ = 1, interval_ = 1;
     Nanos at_ = kNever;

@@ -373,17 +373,21 @@ TEST_F(SourceTest, RepairsGoAheadOfNewDataAndTakeAtMostTheirShareWhileItWaits) {
     parameters.repair_share_percent = 30;
     parameters.window_bytes = 100'000'000;
     std::uint64_t repairs = 0, data = 0;
+    std::uint32_t storm = 0;
     while (data + repairs < 1500) {
         const auto all = publish(20, 1000);
         if (taken > 0 && !sent.empty() && s().statistics().naks_outstanding > 0 && repairs < 16) {
             EXPECT_EQ(all.front().kind, FrameKind::rdata) << "a repair that may go goes first";
         }
-        // A storm: everything sent so far is asked for again and again.
+        // A storm: everything sent so far is asked for again and again, each time by others.
+        ++storm;
         for (Sqn sqn = s().trail(); sqn_before_or_equal(sqn, s().lead()); sqn += 63) {
             std::vector<Sqn> sqns;
             for (Sqn i = sqn; i < sqn + 63 && sqn_before_or_equal(i, s().lead()); ++i)
                 sqns.push_back(i);
-            receive(nak(sqns));
+            Datagram asked = nak(sqns);
+            asked.from = Address{receiver_address(0).v4 + storm};
+            receive(asked);
         }
         const auto ticked = tick();
         data += of(all, FrameKind::odata).size();

@@ -1,0 +1,52 @@
+// How soon one number may be repaired again (RFC 3208 5.2, 5.3). A NAK that arrives less than a
+// round trip after the RDATA left before that arrived, and needs nothing more: this is what makes a
+// loss that many share cost one repair. The first RDATA is not delayed: it is multicast, so waiting
+// for more NAKs would save nothing and cost everybody time.
+//
+// A source can't measure round trips, but it hears them: a receiver that asks for the first time,
+// and for what has just been repaired, has not heard the NCF yet.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "engine/types.hpp"
+
+namespace fanfare::engine {
+
+class RepairHold {
+  public:
+    // `floor`: what holds before anything was heard. `ceiling`: no path is longer; not above
+    // `floor` means that it never changes.
+    RepairHold(Nanos floor, Nanos ceiling)
+        : floor_(floor), ceiling_(std::max(floor, ceiling)), hold_(floor) {}
+
+    Nanos hold() const { return hold_; }
+    // Until the next NCF for one number. Half a round trip: each NCF silences those whose NAK has
+    // not left, so it must not wait as long as the RDATA.
+    Nanos confirm_gap() const { return std::max(floor_, hold_ / 2); }
+    // Until the next RDATA of a number that was repaired `repairs` times already. Nobody needs a
+    // number so often but for a path that loses most of it: from then on it gets ever rarer, so
+    // that no requester, forged or not, makes one number a stream.
+    Nanos repair_gap(std::uint32_t repairs) const {
+        if (repairs <= kFreely) return hold_;
+        return std::max(hold_, kMillisecond << std::min<std::uint32_t>(repairs - kFreely, kSteps));
+    }
+
+    // Another receiver's first NAK for a number came `age` after its RDATA.
+    void crossed(Nanos age) {
+        if (age < 0 || age >= ceiling_) return;
+        // At most doubled by one: a NAK whose sender lost the RDATA looks the same, only later.
+        const Nanos wanted = std::min(age + age / 4, 2 * hold_);
+        hold_ = std::clamp(wanted, hold_, ceiling_);
+    }
+    // A number was asked for that nobody had asked for: what was learnt fades.
+    void fresh() { hold_ -= (hold_ - floor_) / 16; }
+
+  private:
+    static constexpr std::uint32_t kFreely = 16;
+    static constexpr std::uint32_t kSteps = 8;  // up to 256 ms, the lan profile's window
+    Nanos floor_, ceiling_, hold_;
+};
+
+}  // namespace fanfare::engine

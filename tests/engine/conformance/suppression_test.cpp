@@ -1,0 +1,243 @@
+// NAK suppression, confirmation and merging among many receivers (RFC
+// 3208 5.2, 5.3, 6.3, 9.3, 15.2).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+
+#include "tests/engine/packets.hpp"
+
+namespace fanfare::engine::test {
+namespace {
+
+struct Crowd {
+    std::map<Sqn, std::size_t> naks, repairs;  // per lost number
+    std::uint64_t lost = 0;
+    bool complete = true;
+
+    std::size_t median_naks(std::size_t skip = 0) const {
+        std::vector<std::size_t> counts;
+        for (const auto& [sqn, count] : naks) counts.push_back(count);
+        counts.erase(counts.begin(),
+                     counts.begin() + static_cast<std::ptrdiff_t>(std::min(skip, counts.size())));
+        std::sort(counts.begin(), counts.end());
+        return counts.empty() ? 0 : counts[counts.size() / 2];
+    }
+    std::size_t all_repairs() const {
+        std::size_t sum = 0;
+        for (const auto& [sqn, count] : repairs) sum += count;
+        return sum;
+    }
+};
+
+PairParameters crowd_of(std::size_t receivers) {
+    PairParameters p;
+    p.seed = 11;
+    p.receivers = receivers;
+    p.index_entries = 1024;
+    p.log_bytes = 1u << 17;
+    p.source.rate_bits_per_s = 10'000'000;
+    p.source.random_first_sqn = false;
+    return p;
+}
+
+// Every tenth packet is lost by all.
+Crowd common_loss(const PairParameters& p, std::size_t messages) {
+    Crowd crowd;
+    Pair pair(p);
+    pair.drop = [&](const Datagram& d, std::size_t) {
+        return d.kind == FrameKind::odata && d.decoded().sqn % 10 == 5;
+    };
+    pair.tap = [&](const Datagram& d) {
+        if (d.kind == FrameKind::nak) {
+            for (const Sqn sqn : named(d)) ++crowd.naks[sqn];
+        }
+        if (d.kind == FrameKind::rdata) ++crowd.repairs[d.decoded().sqn];
+    };
+    for (std::size_t i = 0; i < messages; ++i) pair.send(message_of(i, 400));
+    pair.finish();
+    const auto all = [&] {
+        return std::all_of(pair.subscribers.begin(), pair.subscribers.end(),
+                           [&](const auto& s) { return s.messages.size() == messages; });
+    };
+    crowd.complete = pair.run_until(all, 20 * kSecond);
+    crowd.lost = messages / 10;
+    return crowd;
+}
+
+TEST(Suppression, ALossSharedByManyCostsAboutOneNakAndOneRepair) {
+    for (const std::size_t receivers : {1u, 10u, 100u, 250u}) {
+        const Crowd crowd = common_loss(crowd_of(receivers), 400);
+        ASSERT_TRUE(crowd.complete) << receivers;
+        EXPECT_LE(crowd.median_naks(), 3u) << receivers;
+        EXPECT_LE(crowd.all_repairs() * 100, crowd.lost * 105) << receivers;
+        EXPECT_GE(crowd.all_repairs(), crowd.lost);
+        std::cout << receivers << " receivers: median NAKs a loss " << crowd.median_naks()
+                  << ", repairs " << crowd.all_repairs() << " for " << crowd.lost << " losses\n";
+    }
+}
+
+TEST(Suppression, OnALongPathToo) {
+    PairParameters p = crowd_of(50);
+    p.link.delay_ns = kMillisecond;
+    p.link.jitter_ns = 200 * kMicrosecond;
+    const Crowd crowd = common_loss(p, 400);
+    ASSERT_TRUE(crowd.complete);
+    // The first losses teach the source how long the path is.
+    EXPECT_LE(crowd.median_naks(10), 3u);
+    EXPECT_LE(crowd.all_repairs() * 100, crowd.lost * 130);
+    std::cout << "2 ms round trip: median NAKs " << crowd.median_naks(10) << ", repairs "
+              << crowd.all_repairs() << " for " << crowd.lost << "\n";
+}
+
+// RFC 15.2.1.
+TEST(Suppression, AloneAReceiverIsAtTheLanFloorWithinAHundredLosses) {
+    PairParameters p = crowd_of(1);
+    Pair pair(p);
+    pair.drop = [](const Datagram& d, std::size_t) {
+        return d.kind == FrameKind::odata && d.decoded().sqn % 10 == 5;
+    };
+    for (std::size_t i = 0; i < 1000; ++i) pair.send(message_of(i, 400));
+    pair.run_until([&] { return pair.subscribers[0].messages.size() == 1000; });
+    EXPECT_EQ(pair.source->statistics().nak_backoff_us, 50u);
+    EXPECT_EQ(pair.subscribers[0].receiver->statistics().nak_backoff_us, 50u);
+    EXPECT_EQ(pair.source->statistics().naks_duplicate, 0u);
+}
+
+struct SourceAlone : ::testing::Test {
+    SourceParameters parameters = profile(ProfileName::lan).source;
+    std::unique_ptr<Source> source;
+    Frames frames{512};
+    Nanos now = kSecond;
+    std::string text = std::string(100, 'x');
+
+    void SetUp() override {
+        parameters.random_first_sqn = false;
+        parameters.rate_bits_per_s = 0;
+        start();
+    }
+    void start() {
+        source = std::make_unique<Source>(
+            parameters, SourceIdentity{kTsi, kDataPort, kGroup, kSourceAddress, 100, 7}, 1500,
+            false, checksum::best_kernels());
+        Publish item;
+        item.data = reinterpret_cast<const std::byte*>(text.data());
+        item.length = 100;
+        item.message_length = 100;
+        Output out = frames.output();
+        ASSERT_EQ(source->publish(std::vector<Publish>(200, item), now, out), 200u);
+    }
+    std::vector<Datagram> hear(Datagram d, std::size_t who = 0) {
+        d.from = receiver_address(who);
+        Output out = frames.output();
+        source->on_packet(d.decoded(), d.octets, d.from, now, out);
+        return frames.take(out, kSourceAddress);
+    }
+    std::vector<Datagram> tick(FrameKind kind) {
+        Output out = frames.output();
+        source->on_tick(now, out);
+        auto all = frames.take(out, kSourceAddress);
+        all.erase(std::remove_if(all.begin(), all.end(),
+                                 [kind](const Datagram& d) { return d.kind != kind; }),
+                  all.end());
+        return all;
+    }
+};
+
+// RFC 5.2, 15.2.1.
+TEST_F(SourceAlone, EveryNcfTellsTheBackOffIntervalAndEverySpmItsRangeToo) {
+    const auto ncfs = hear(nak({110}));
+    ASSERT_EQ(ncfs.size(), 1u);
+    const auto ncf = ncfs[0].decoded();
+    ASSERT_TRUE(ncf.options.has(wire::OptionBit::nak_bo_ivl));
+    EXPECT_EQ(ncf.options.nak_bo_ivl.interval_us, 400u);
+    EXPECT_EQ(ncf.options.nak_bo_ivl.sqn, 0u);
+    EXPECT_TRUE(ncf.flags & wire::kOptNetworkSignificant);
+    const auto spms = hear(spmr());
+    ASSERT_EQ(spms.size(), 1u);
+    const auto spm = spms[0].decoded();
+    EXPECT_EQ(spm.options.nak_bo_ivl.interval_us, 400u);
+    ASSERT_TRUE(spm.options.has(wire::OptionBit::nak_bo_rng));
+    EXPECT_EQ(spm.options.nak_bo_rng.min_us, 50u);
+    EXPECT_EQ(spm.options.nak_bo_rng.max_us, 20'000u);
+}
+
+TEST_F(SourceAlone, ASecondReceiverForOneNumberIsADuplicateAndARepetitionIsNone) {
+    hear(nak({110}), 0);
+    hear(nak({110}), 0);
+    EXPECT_EQ(source->statistics().naks_duplicate, 0u);
+    hear(nak({110}), 1);
+    EXPECT_EQ(source->statistics().naks_duplicate, 1u);
+    EXPECT_EQ(tick(FrameKind::rdata).size(), 1u) << "one repair for all of them";
+    now += 50 * kMicrosecond;
+    hear(nak({110}), 2);
+    EXPECT_TRUE(tick(FrameKind::rdata).empty()) << "it crossed the repair";
+    EXPECT_EQ(source->statistics().nak_backoff_us, 800u);
+}
+
+TEST_F(SourceAlone, OutofwindowNakIsNeitherConfirmedNorRepaired) {
+    EXPECT_TRUE(hear(nak({99})).empty());
+    EXPECT_TRUE(hear(nak({300})).empty());
+    EXPECT_TRUE(tick(FrameKind::rdata).empty());
+    EXPECT_EQ(source->statistics().naks_too_late, 1u);
+    EXPECT_EQ(source->statistics().rejected, 1u);
+}
+
+// RFC 3.6.3.2.
+TEST_F(SourceAlone, NnaksAreCountedAndCostNothing) {
+    EXPECT_TRUE(hear(request(wire::Type::nnak, {110, 111})).empty());
+    EXPECT_TRUE(tick(FrameKind::rdata).empty());
+    EXPECT_EQ(source->statistics().nnaks_received, 1u);
+    EXPECT_EQ(source->statistics().naks_received, 0u);
+    EXPECT_TRUE(hear(request(wire::Type::nnak, {110}, [](wire::Packet& p) {
+                    p.source = receiver_address(9);
+                })).empty());
+    EXPECT_EQ(source->statistics().rejected, 1u);
+}
+
+// RFC 9.3: 62 numbers beside the one in the header.
+TEST_F(SourceAlone, NakListOf63IsConfirmedByOneListAndRepairedWhole) {
+    std::vector<Sqn> sqns;
+    for (Sqn i = 0; i < 63; ++i) sqns.push_back(100 + i);
+    const auto ncfs = hear(nak(sqns));
+    ASSERT_EQ(ncfs.size(), 1u);
+    EXPECT_EQ(named(ncfs[0]), sqns);
+    EXPECT_EQ(tick(FrameKind::rdata).size(), 63u);
+    const std::uint64_t before = source->statistics().nak_backoff_us;
+    EXPECT_EQ(before, 400u) << "one list is one measurement";
+}
+
+TEST_F(SourceAlone, AListThatNamesOneNumberOftenIsRepairedOnce) {
+    EXPECT_EQ(hear(nak(std::vector<Sqn>(63, 120))).size(), 1u);
+    EXPECT_EQ(tick(FrameKind::rdata).size(), 1u);
+}
+
+// RFC 10.
+TEST_F(SourceAlone, OneRequesterCannotTurnListsIntoAFlood) {
+    std::vector<Sqn> sqns;
+    for (Sqn i = 0; i < 63; ++i) sqns.push_back(100 + i);
+    std::size_t repairs = 0;
+    for (int i = 0; i < 2000; ++i) {
+        hear(nak(sqns), 0);
+        repairs += tick(FrameKind::rdata).size();
+        now += 150 * kMicrosecond;
+    }
+    EXPECT_GT(source->statistics().naks_shed, 100'000u);
+    EXPECT_LE(repairs, 6000u);
+    EXPECT_EQ(hear(nak({150}), 1).size(), 1u) << "others are served";
+}
+
+TEST_F(SourceAlone, ManyRequestersCannotTurnOneNumberIntoAStream) {
+    std::size_t repairs = 0;
+    const Nanos end = now + kSecond;
+    for (std::size_t i = 0; now < end && i < 10'000; ++i) {
+        hear(nak({110}), i % 250);
+        repairs += tick(FrameKind::rdata).size();
+        now += 100 * kMicrosecond;
+    }
+    EXPECT_LE(repairs, 40u) << "16 at will, then ever more seldom";
+}
+
+}  // namespace
+}  // namespace fanfare::engine::test
