@@ -1,5 +1,7 @@
 #include "control/attaching.hpp"
 
+#include "control/datagrams.hpp"
+
 namespace fanfare::control {
 namespace {
 
@@ -15,6 +17,8 @@ ipc::SocketRole role_of(SocketState state) {
             return ipc::SocketRole::listener;
         case SocketState::receiver:
             return ipc::SocketRole::receiver;
+        case SocketState::datagram:
+            return ipc::SocketRole::datagram;
     }
     return ipc::SocketRole::none;
 }
@@ -61,6 +65,9 @@ void show_readiness(Services& services, const Socket& socket) {
             break;
         case SocketState::receiver:
             services.wake(socket.endpoint);
+            break;
+        case SocketState::datagram:
+            show_datagram_readiness(services, socket);
             break;
     }
 }

@@ -68,6 +68,7 @@ struct Arguments {
     SubscribeArguments subscribe;
     bool status_json = false;
     std::vector<std::string> program;  // run
+    bool run_datagrams = false;
 };
 
 // Throws UsageFailure. Nothing is returned when help was asked for: it stands in `help`.
