@@ -77,8 +77,10 @@ void IgmpHost::change(Group& group, Nanos now) {
     if (version_ < 3) {
         const bool is = group.wanted();
         group.exclude = exclude;
+        const Nanos change_at = group.change_at;
         tell_sources(group, sources, now);
         for (std::size_t i = 0; i < group.told_count; ++i) group.told[i].repeats = 0;
+        group.change_at = change_at;
         if (was != is) tell_mode(group, now);
     } else if (exclude != group.exclude) {
         // One record with the whole list takes the place of what was left to tell of sources.

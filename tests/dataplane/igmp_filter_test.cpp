@@ -4,6 +4,7 @@
 
 #include "dataplane/net/igmp_host.hpp"
 #include "dataplane/net/internet_checksum.hpp"
+#include "dataplane/net/multicast_mac.hpp"
 #include "dataplane/net/octets.hpp"
 #include "tests/dataplane/hosts.hpp"
 
