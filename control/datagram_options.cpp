@@ -36,15 +36,18 @@ std::optional<MembershipCall> membership_call(std::int32_t name) {
 }
 
 // The interface that a call names: by address, by number (0.x.y.z), or the first one there is, up
-// or not, so that joining and leaving mean the same one. -1: none.
+// or not, so that joining and leaving mean the same one. -1: none. On a kernel port datagrams are
+// the kernel's.
 int named_interface(const Registry& registry, Address name) {
     if (name.is_none()) {
         for (std::size_t i = 0; i < registry.interfaces.size(); ++i)
-            if (!registry.interfaces[i].gone) return static_cast<int>(i);
+            if (!registry.interfaces[i].gone && !registry.interfaces[i].udp_only)
+                return static_cast<int>(i);
         return -1;
     }
-    if (name.v4 < (1u << 24)) return registry.interface_with_index(name.v4);
-    return registry.interface_with(name);
+    const int named = name.v4 < (1u << 24) ? registry.interface_with_index(name.v4)
+                                           : registry.interface_with(name);
+    return named >= 0 && registry.interfaces[static_cast<std::size_t>(named)].udp_only ? -1 : named;
 }
 
 const char* refusal_of(int error) {

@@ -64,10 +64,14 @@ std::shared_ptr<dataplane::DatagramSocket> make_object(const Socket& socket,
 }
 
 std::uint32_t multicast_interface(const Registry& registry, const DatagramState& state) {
-    const int chosen = state.multicast_interface.is_none()
-                           ? registry.first_available()
-                           : registry.interface_with(state.multicast_interface);
-    return chosen < 0 ? dataplane::kAnyInterface : static_cast<std::uint32_t>(chosen);
+    for (std::uint32_t i = 0; i < registry.interfaces.size(); ++i) {
+        const Interface& interface = registry.interfaces[i];
+        const bool chosen = state.multicast_interface.is_none()
+                                ? interface.available() && !interface.udp_only
+                                : interface.spec.address == state.multicast_interface;
+        if (chosen) return i;
+    }
+    return dataplane::kAnyInterface;
 }
 
 dataplane::DatagramEntry entry_of(const Registry& registry, const Socket& socket) {

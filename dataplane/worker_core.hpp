@@ -189,8 +189,8 @@ class WorkerCore {
 
     // worker_datagrams.cpp
     void set_datagrams(const DatagramTable* table, Nanos now);
-    bool on_datagram(std::uint32_t interface, std::span<const std::byte> frame,
-                     const net::Datagram& datagram);
+    bool match_datagram(std::uint32_t interface, std::span<const std::byte> frame,
+                        const net::Datagram& datagram);
     void deliver_datagram(std::uint32_t interface, ipc::ReceivedDatagram& head, std::uint16_t port,
                           std::span<const std::byte> payload);
     std::size_t send_datagrams(Nanos now);

@@ -124,11 +124,12 @@ void WorkerCore::set_datagrams(const DatagramTable* table, Nanos now) {
 }
 
 // A UDP datagram on a port that carries no PGM. True when it was for datagram sockets.
-bool WorkerCore::on_datagram(std::uint32_t interface, std::span<const std::byte> frame,
-                             const net::Datagram& datagram) {
+bool WorkerCore::match_datagram(std::uint32_t interface, std::span<const std::byte> frame,
+                                const net::Datagram& datagram) {
     const Interface& on = *interfaces_[interface];
     const Address source = datagram.ip.source, destination = datagram.ip.destination;
-    if (!datagrams_->wants_port(datagram.udp_port) || !on.up || source.is_none() ||
+    // A kernel port's packets come without headers; datagrams of others are the kernel's there.
+    if (on.datagrams || !datagrams_->wants_port(datagram.udp_port) || !on.up || source.is_none() ||
         source.is_multicast() || (destination != on.spec.address && !destination.is_multicast())) {
         return false;
     }
@@ -260,7 +261,8 @@ std::size_t WorkerCore::send_of(const DatagramEntry& entry, std::uint64_t tail, 
 std::uint32_t WorkerCore::datagram_interface(const DatagramEntry& entry,
                                              const ipc::SentDatagram& head) const {
     const auto usable = [&](std::size_t i) {
-        return interfaces_[i]->up && !interfaces_[i]->gone && interfaces_[i]->outlet != nullptr;
+        const Interface& on = *interfaces_[i];
+        return on.up && !on.gone && !on.datagrams && on.outlet != nullptr;
     };
     const auto find = [&](auto&& wanted) {
         for (std::size_t i = 0; i < interfaces_.size(); ++i) {
