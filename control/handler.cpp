@@ -381,29 +381,9 @@ void on_name(Call& call, const ipc::NameRequest& request) {
     Socket* socket = find_socket(call, request.header);
     if (socket == nullptr) return;
     auto reply = answer<ipc::NameReply>(request.header);
-    if (request.peer != 0) {
-        if (socket->state == SocketState::sender) {
-            reply.address = socket->group;
-            reply.port = socket->port;
-        } else if (socket->datagram && !socket->datagram->peer.is_none()) {
-            reply.address = socket->datagram->peer;
-            reply.port = socket->datagram->peer_port;
-        } else if (const Reception* session = socket->state == SocketState::receiver
-                                                  ? call.registry.reception(socket->session_id)
-                                                  : nullptr) {
-            reply.address = session->source;
-            reply.port = session->tsi.source_port;
-        } else {
-            return refuse(call, request.header, ENOTCONN, "the socket has no session");
-        }
-    } else if (socket->state == SocketState::sender) {
-        reply.address = socket->options.send_interface;
-        if (const SendSession* session = call.registry.send_session(socket->session_id))
-            reply.port = session->tsi.source_port;
-    } else {
-        reply.address = socket->state == SocketState::receiver ? socket->group : socket->bound;
-        reply.port = socket->port;
-    }
+    const bool named =
+        name_of(call.registry, *socket, request.peer != 0, reply.address, reply.port);
+    if (!named) return refuse(call, request.header, ENOTCONN, "the socket has no session");
     finish(call, reply);
 }
 
