@@ -202,12 +202,10 @@ void on_set_option(Call& call, const ipc::OptionRequest& request) {
     if (request.length > sizeof(request.value))
         return refuse(call, request.header, EINVAL, "no option takes so many octets");
     OptionCall option{call.registry, call.services, *socket};
-    if (socket->datagram)
-        return reply_with(call, request.header,
-                          set_datagram_option(option, request.level, request.name,
-                                              {request.value, request.length}));
+    const std::span<const std::uint8_t> value(request.value, request.length);
     reply_with(call, request.header,
-               set_option(option, request.level, request.name, {request.value, request.length}));
+               socket->datagram ? set_datagram_option(option, request.level, request.name, value)
+                                : set_option(option, request.level, request.name, value));
 }
 
 void on_get_option(Call& call, const ipc::OptionRequest& request) {
@@ -235,7 +233,6 @@ void on_connect(Call& call, const ipc::AddressRequest& request) {
         if (connected.error != 0)
             return refuse(call, request.header, connected.error, connected.detail);
         auto reply = answer<ipc::ConnectReply>(request.header);
-        reply.source_port = socket->port;
         return finish(call, reply);
     }
     if (socket->state == SocketState::sender || socket->state == SocketState::receiver)
@@ -412,7 +409,6 @@ void on_datagram(Call& call, const ipc::IdRequest& request) {
     const DatagramState& state = *socket->datagram;
     pass(call, state.receive.descriptor);
     pass(call, state.send.descriptor);
-    // Worker 0 runs them all (dataplane/datagram_table.hpp).
     pass(call, call.services.worker_page_descriptor(0));
     pass(call, call.services.doorbell_descriptor(0));
     auto reply = answer<ipc::DatagramReply>(request.header);
