@@ -136,10 +136,9 @@ class Datagrams(suite.HostTest):
 
     def test_the_bridge_learns_what_is_joined_by_its_snooping(self):
         """A real querier, IGMPv3: joins, source lists and the end of both show in its table, and traffic follows."""
-        sender, member = self.make(2, snooping=True)
+        sender, member = self.make(2, snooping=True, igmp_version=3)
         bridge = self.network.middle
-        bridge.ip('link', 'set', 'bridge', 'type', 'bridge', 'mcast_igmp_version', '3', 'mcast_startup_query_interval',
-                  '100', 'mcast_last_member_interval', '50')
+        bridge.ip('link', 'set', 'bridge', 'type', 'bridge', 'mcast_last_member_interval', '50')
         self.assertEqual(member.ask('member', 's', 'add_source', GROUP, NEAR), 'ok')
         self.expect_mdb([r'filter_mode include', rf'source_list {NEAR}'])
         self.assertEqual(member.ask('member', 's', 'add_source', GROUP, OTHER), 'ok')
@@ -165,8 +164,8 @@ class Datagrams(suite.HostTest):
 
     def test_an_older_querier_hears_version_two(self):
         _sender, member = self.make(2, snooping=True)
-        self.network.middle.ip('link', 'set', 'bridge', 'type', 'bridge', 'mcast_igmp_version', '2',
-                               'mcast_query_interval', '100', 'mcast_startup_query_interval', '100')
+        self.network.middle.ip('link', 'set', 'bridge', 'type', 'bridge', 'mcast_query_interval', '100',
+                               'mcast_startup_query_interval', '100')
         self.assertTrue(wait_until(lambda: self.queries() > 1, 20), 'no query came')
         self.assertEqual(member.ask('member', 's', 'add_source', GROUP, NEAR), 'ok')
         self.expect_mdb([GROUP])
