@@ -76,6 +76,8 @@ int Socket::create(RequestFunction request, int type, int flags, std::shared_ptr
             ::close(socket->descriptor_.exchange(-1));
             return error;
         }
+        // No octet stands in the endpoint: whoever polls before the first call is woken.
+        socket->page_->receive_sleeping.store(1, std::memory_order_relaxed);
     }
     out = std::move(socket);
     return 0;
