@@ -1,5 +1,7 @@
 #include "control/attaching.hpp"
 
+#include "control/datagrams.hpp"
+
 namespace fanfare::control {
 namespace {
 
@@ -15,6 +17,8 @@ ipc::SocketRole role_of(SocketState state) {
             return ipc::SocketRole::listener;
         case SocketState::receiver:
             return ipc::SocketRole::receiver;
+        case SocketState::datagram:
+            return ipc::SocketRole::datagram;
     }
     return ipc::SocketRole::none;
 }
@@ -48,6 +52,33 @@ void describe_holding(Registry& registry, Services& services, const Socket& sock
     }
 }
 
+bool name_of(Registry& registry, const Socket& socket, bool peer, Address& address,
+             std::uint16_t& port) {
+    const bool sends = socket.state == SocketState::sender;
+    const bool receives = socket.state == SocketState::receiver;
+    if (!peer) {
+        address = sends ? socket.options.send_interface : receives ? socket.group : socket.bound;
+        port = sends ? std::uint16_t{0} : socket.port;
+        const SendSession* session = sends ? registry.send_session(socket.session_id) : nullptr;
+        if (session != nullptr) port = session->tsi.source_port;
+        return true;
+    }
+    const Reception* const session = receives ? registry.reception(socket.session_id) : nullptr;
+    if (sends) {
+        address = socket.group;
+        port = socket.port;
+    } else if (session != nullptr) {
+        address = session->source;
+        port = session->tsi.source_port;
+    } else if (socket.datagram && !socket.datagram->peer.is_none()) {
+        address = socket.datagram->peer;
+        port = socket.datagram->peer_port;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 void show_readiness(Services& services, const Socket& socket) {
     switch (socket.state) {
         case SocketState::unbound:
@@ -61,6 +92,9 @@ void show_readiness(Services& services, const Socket& socket) {
             break;
         case SocketState::receiver:
             services.wake(socket.endpoint);
+            break;
+        case SocketState::datagram:
+            show_datagram_readiness(services, socket);
             break;
     }
 }

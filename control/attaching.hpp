@@ -16,6 +16,10 @@ namespace fanfare::control {
 void describe_holding(Registry& registry, Services& services, const Socket& socket,
                       ipc::AttachReply& reply, std::vector<int>& descriptors);
 
+// What getsockname says, or getpeername (`peer`): false when there is no peer.
+bool name_of(Registry& registry, const Socket& socket, bool peer, Address& address,
+             std::uint16_t& port);
+
 // Makes the endpoint readable (a session or data may wait) or writable (room may), as the role has
 // it. Says nothing where that would be untrue for a listener; elsewhere the asker has looked.
 void show_readiness(Services& services, const Socket& socket);

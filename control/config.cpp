@@ -1,6 +1,7 @@
 #include "control/config.hpp"
 
 #include <fmt/format.h>
+#include <net/if.h>
 
 #include <algorithm>
 #include <bit>
@@ -266,6 +267,8 @@ std::vector<Interface> interface_list(const Config& config) {
         interface.device = i.device;
         interface.kernel_name = kernel_interface_of(i.device);
         interface.udp_only = i.device.rfind("kernel,", 0) == 0;
+        if (!interface.kernel_name.empty())
+            interface.kernel_index = ::if_nametoindex(interface.kernel_name.c_str());
         if (i.mtu != 0) interface.mtu = static_cast<std::uint16_t>(i.mtu);
     }
     return out;

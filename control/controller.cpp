@@ -1,5 +1,6 @@
 #include "control/controller.hpp"
 
+#include "control/datagrams.hpp"
 #include "control/endings.hpp"
 #include "control/receiving.hpp"
 #include "control/sending.hpp"
@@ -26,6 +27,7 @@ Controller::~Controller() {
         services_.free_receive_memory(session.memory);
     }
     for (auto& [id, socket] : registry_.sockets) {
+        if (socket.datagram) free_datagram(registry_, services_, socket);
         if (!socket.closing) services_.unwatch_endpoint(socket.endpoint, id);
         if (socket.endpoint >= 0) services_.close_descriptor(socket.endpoint);
         services_.free_page(socket.page);
@@ -58,6 +60,8 @@ void Controller::interface_changed(std::uint32_t interface, bool up, bool gone, 
     command.gone = gone;
     command.mtu = mtu;
     registry_.post_all(command);
+    // The first interface that is up may be another one now.
+    if (registry_.datagram_tables.version != 0) post_datagrams(registry_);
     hand_over();
 }
 
@@ -78,6 +82,7 @@ bool Controller::poll(Nanos now) {
         next_tick_ = now + kTickInterval;
         tick_readers(registry_, services_);
         tick_senders(registry_, services_, now);
+        tick_datagrams(registry_, services_);
     }
     if (now >= stop_at_) {
         stop_at_ = kNever;
@@ -122,6 +127,9 @@ void Controller::on_event(const dataplane::WorkerEvent& event, Nanos now) {
         case Kind::reader_detached:
         case Kind::sender_detached:
             on_detached(registry_, services_, event.socket_id);
+            break;
+        case Kind::datagrams_replaced:
+            on_datagrams_replaced(registry_, services_, event.id);
             break;
         case Kind::stopped:
             ++stopped_workers_;

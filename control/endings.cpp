@@ -1,5 +1,6 @@
 #include "control/endings.hpp"
 
+#include "control/datagrams.hpp"
 #include "control/receiving.hpp"
 #include "control/sending.hpp"
 
@@ -14,6 +15,7 @@ void erase_socket(Registry& registry, Services& services, Socket& socket) {
             if (session->second.done) registry.send_sessions.erase(session);
         }
     }
+    if (socket.datagram) free_datagram(registry, services, socket);
     if (socket.endpoint >= 0) services.close_descriptor(socket.endpoint);
     services.free_page(socket.page);
     registry.sockets.erase(socket.id);
@@ -66,6 +68,9 @@ void on_endpoint_closed(Registry& registry, Services& services, std::uint64_t so
             break;
         case SocketState::receiver:
             close_reader(registry, *socket);
+            break;
+        case SocketState::datagram:
+            close_datagram(registry, *socket);
             break;
     }
     socket->closing = true;

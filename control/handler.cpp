@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "control/attaching.hpp"
+#include "control/datagrams.hpp"
 #include "control/endings.hpp"
 #include "control/options.hpp"
 #include "control/receiving.hpp"
@@ -130,8 +131,9 @@ void on_hello(Call& call, const ipc::HelloRequest& request) {
 }
 
 void on_socket(Call& call, const ipc::SocketRequest& request) {
-    if (request.type != ipc::SocketType::message && request.type != ipc::SocketType::stream)
-        return refuse(call, request.header, EPROTOTYPE, "a socket is SOCK_RDM or SOCK_STREAM");
+    if (request.type > ipc::SocketType::datagram)
+        return refuse(call, request.header, EPROTOTYPE,
+                      "a socket is SOCK_RDM, SOCK_STREAM or SOCK_DGRAM");
     Socket* socket = nullptr;
     int theirs = -1;
     const OptionResult made = make_socket(call, request.type, socket, theirs);
@@ -140,6 +142,14 @@ void on_socket(Call& call, const ipc::SocketRequest& request) {
     socket->options.profile = settings.default_profile;
     socket->options.source = settings.defaults.source;
     socket->options.send_window = send_window_of(settings.defaults.source);
+    if (request.type == ipc::SocketType::datagram) {
+        const OptionResult opened = open_datagram(call.registry, call.services, *socket);
+        if (opened.error != 0) {
+            call.services.close_descriptor(theirs);
+            on_endpoint_closed(call.registry, call.services, socket->id, call.now);
+            return refuse(call, request.header, opened.error, opened.detail);
+        }
+    }
     pass(call, theirs, true);
     pass(call, socket->page.descriptor);
     pass(call, call.services.worker_page_descriptor(0));
@@ -153,6 +163,10 @@ void on_bind(Call& call, const ipc::AddressRequest& request) {
     Socket* socket = find_socket(call, request.header);
     if (socket == nullptr) return;
     Registry& registry = call.registry;
+    if (socket->datagram)
+        return reply_with(
+            call, request.header,
+            bind_datagram(registry, call.services, *socket, request.address, request.port));
     if (socket->state != SocketState::unbound)
         return refuse(call, request.header, EINVAL, "the socket is bound already");
     const Address address = request.address;
@@ -188,8 +202,10 @@ void on_set_option(Call& call, const ipc::OptionRequest& request) {
     if (request.length > sizeof(request.value))
         return refuse(call, request.header, EINVAL, "no option takes so many octets");
     OptionCall option{call.registry, call.services, *socket};
+    const std::span<const std::uint8_t> value(request.value, request.length);
     reply_with(call, request.header,
-               set_option(option, request.level, request.name, {request.value, request.length}));
+               socket->datagram ? set_datagram_option(option, request.level, request.name, value)
+                                : set_option(option, request.level, request.name, value));
 }
 
 void on_get_option(Call& call, const ipc::OptionRequest& request) {
@@ -197,8 +213,13 @@ void on_get_option(Call& call, const ipc::OptionRequest& request) {
     if (socket == nullptr) return;
     OptionCall option{call.registry, call.services, *socket};
     auto reply = answer<ipc::OptionReply>(request.header);
-    const OptionResult result = get_option(option, request.level, request.name, request.length,
-                                           {reply.value, sizeof(reply.value)}, reply.length);
+    const std::span<std::uint8_t> room(reply.value, sizeof(reply.value));
+    const OptionResult result =
+        socket->datagram
+            ? get_datagram_option(option, request.level, request.name,
+                                  room.first(std::min<std::size_t>(request.length, room.size())),
+                                  reply.length)
+            : get_option(option, request.level, request.name, request.length, room, reply.length);
     if (result.error != 0) return refuse(call, request.header, result.error, result.detail);
     finish(call, reply);
 }
@@ -206,6 +227,14 @@ void on_get_option(Call& call, const ipc::OptionRequest& request) {
 void on_connect(Call& call, const ipc::AddressRequest& request) {
     Socket* socket = find_socket(call, request.header);
     if (socket == nullptr) return;
+    if (socket->datagram) {
+        const OptionResult connected =
+            connect_datagram(call.registry, call.services, *socket, request.address, request.port);
+        if (connected.error != 0)
+            return refuse(call, request.header, connected.error, connected.detail);
+        auto reply = answer<ipc::ConnectReply>(request.header);
+        return finish(call, reply);
+    }
     if (socket->state == SocketState::sender || socket->state == SocketState::receiver)
         return refuse(call, request.header, EISCONN, "the socket has its session already");
     if (socket->state == SocketState::listener)
@@ -248,6 +277,8 @@ void on_listen(Call& call, const ipc::ListenRequest& request) {
             return refuse(call, request.header, EISCONN, "the socket has its session already");
         case SocketState::unbound:
             return refuse(call, request.header, EINVAL, "bind to the group before listen");
+        case SocketState::datagram:
+            return refuse(call, request.header, EOPNOTSUPP, "datagram sockets do not listen");
         case SocketState::bound:
             break;
     }
@@ -260,6 +291,8 @@ void on_listen(Call& call, const ipc::ListenRequest& request) {
 void on_accept(Call& call, const ipc::IdRequest& request) {
     Socket* listener = find_socket(call, request.header);
     if (listener == nullptr) return;
+    if (listener->state == SocketState::datagram)
+        return refuse(call, request.header, EOPNOTSUPP, "datagram sockets accept nothing");
     if (listener->state != SocketState::listener)
         return refuse(call, request.header, EINVAL, "the socket does not listen");
     if (listener->pending.empty() && !listener->pending_lost)
@@ -309,6 +342,10 @@ void on_shutdown(Call& call, const ipc::ShutdownRequest& request) {
             return refuse(call, request.header, ENOTCONN, "the socket has no session");
         case SocketState::receiver:
             return done(call, request.header);  // the reader's own affair
+        case SocketState::datagram:
+            if (socket->datagram->peer.is_none())
+                return refuse(call, request.header, ENOTCONN, "the socket has no peer");
+            return done(call, request.header);
         case SocketState::sender:
             break;
     }
@@ -341,26 +378,9 @@ void on_name(Call& call, const ipc::NameRequest& request) {
     Socket* socket = find_socket(call, request.header);
     if (socket == nullptr) return;
     auto reply = answer<ipc::NameReply>(request.header);
-    if (request.peer != 0) {
-        if (socket->state == SocketState::sender) {
-            reply.address = socket->group;
-            reply.port = socket->port;
-        } else if (const Reception* session = socket->state == SocketState::receiver
-                                                  ? call.registry.reception(socket->session_id)
-                                                  : nullptr) {
-            reply.address = session->source;
-            reply.port = session->tsi.source_port;
-        } else {
-            return refuse(call, request.header, ENOTCONN, "the socket has no session");
-        }
-    } else if (socket->state == SocketState::sender) {
-        reply.address = socket->options.send_interface;
-        if (const SendSession* session = call.registry.send_session(socket->session_id))
-            reply.port = session->tsi.source_port;
-    } else {
-        reply.address = socket->state == SocketState::receiver ? socket->group : socket->bound;
-        reply.port = socket->port;
-    }
+    const bool named =
+        name_of(call.registry, *socket, request.peer != 0, reply.address, reply.port);
+    if (!named) return refuse(call, request.header, ENOTCONN, "the socket has no session");
     finish(call, reply);
 }
 
@@ -379,6 +399,21 @@ void on_wake(Call& call, const ipc::IdRequest& request) {
     if (socket == nullptr) return;
     show_readiness(call.services, *socket);
     done(call, request.header);
+}
+
+void on_datagram(Call& call, const ipc::IdRequest& request) {
+    const Socket* socket = find_socket(call, request.header);
+    if (socket == nullptr) return;
+    if (!socket->datagram)
+        return refuse(call, request.header, EOPNOTSUPP, "the socket is not for datagrams");
+    const DatagramState& state = *socket->datagram;
+    pass(call, state.receive.descriptor);
+    pass(call, state.send.descriptor);
+    pass(call, call.services.worker_page_descriptor(0));
+    pass(call, call.services.doorbell_descriptor(0));
+    auto reply = answer<ipc::DatagramReply>(request.header);
+    reply.largest_payload = state.largest_payload;
+    finish(call, reply);
 }
 
 // Runs `function` with the request copied out of the octets, if there are as many as its type has.
@@ -421,6 +456,8 @@ bool dispatch(Call& call, ipc::RequestType type, std::span<const std::byte> octe
             return run<ipc::IdRequest>(call, octets, on_attach);
         case ipc::RequestType::wake:
             return run<ipc::IdRequest>(call, octets, on_wake);
+        case ipc::RequestType::datagram:
+            return run<ipc::IdRequest>(call, octets, on_datagram);
     }
     return false;
 }

@@ -102,6 +102,8 @@ std::uint8_t state_bit(const Socket& socket) {
             return kListener;
         case SocketState::receiver:
             return kReceiver;
+        case SocketState::datagram:
+            break;  // has options of its own (datagrams.hpp)
     }
     return kUnbound;
 }

@@ -40,6 +40,18 @@ int Registry::first_available() const {
     return -1;
 }
 
+std::uint32_t Registry::interface_index(std::uint32_t i) const {
+    // The kernel's numbers are smaller; both fit the 24 bits that 0.x.y.z has for them.
+    constexpr std::uint32_t kBeyondKernel = 0x800001;
+    return interfaces[i].kernel_index != 0 ? interfaces[i].kernel_index : kBeyondKernel + i;
+}
+
+int Registry::interface_with_index(std::uint32_t index) const {
+    for (std::uint32_t i = 0; i < interfaces.size(); ++i)
+        if (interface_index(i) == index) return static_cast<int>(i);
+    return -1;
+}
+
 std::uint32_t Registry::sockets_of(std::uint32_t uid) const {
     return static_cast<std::uint32_t>(std::count_if(
         sockets.begin(), sockets.end(), [&](const auto& s) { return s.second.uid == uid; }));

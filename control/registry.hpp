@@ -9,12 +9,14 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "control/datagram_state.hpp"
 #include "control/identity.hpp"
 #include "control/memory_budget.hpp"
 #include "control/services.hpp"
@@ -38,6 +40,9 @@ struct Interface {
     // What its ports count, by its name in status; written by workers, which outlive this. One name
     // may stand several times: the sum is shown.
     std::vector<std::pair<std::string, const ipc::Counter*>> counters;
+    // By which programs call it where they give numbers (ip_mreqn, IP_PKTINFO): the kernel's, or,
+    // for a device that the kernel does not know, beyond them (interface_index).
+    std::uint32_t kernel_index = 0;  // 0: none
     bool available() const { return up && !gone; }
 };
 
@@ -65,7 +70,7 @@ struct Pending {  // a session that waits to be accepted
     std::uint64_t start_ordinal = 0;  // 0: at the session's own start
 };
 
-enum class SocketState : std::uint8_t { unbound, bound, sender, listener, receiver };
+enum class SocketState : std::uint8_t { unbound, bound, sender, listener, receiver, datagram };
 
 struct Socket {
     std::uint64_t id = 0;
@@ -100,6 +105,9 @@ struct Socket {
     // Receiver
     std::uint64_t start_ordinal = 0;
     bool overtaken = false;
+
+    // SOCK_DGRAM, in every state; state is unbound or datagram (bound).
+    std::unique_ptr<DatagramState> datagram;
 };
 inline constexpr Nanos kCloseHoldsNanos = 1 * kSecond;
 
@@ -187,6 +195,11 @@ class Registry {
     // First in configured order that is up and there; -1 if none is (wsrm.md MH-1, MH-13).
     int first_available() const;
 
+    // The number of interface `i` (Interface::kernel_index); and the interface with a number, -1 if
+    // there is none.
+    std::uint32_t interface_index(std::uint32_t i) const;
+    int interface_with_index(std::uint32_t index) const;
+
     std::uint32_t sockets_of(std::uint32_t uid) const;
     // Unused windows of the present size that a worker has.
     std::uint32_t spares_of(std::uint32_t worker) const;
@@ -203,6 +216,7 @@ class Registry {
     std::map<std::uint64_t, SendSession> send_sessions;
     std::map<std::uint64_t, Reception> receptions;
     std::uint64_t receive_log_bytes;  // of new windows; at least settings.receive_log_bytes
+    DatagramTables datagram_tables;
     std::vector<const dataplane::WorkerLink*> links;  // the workers' counters, for status
     std::vector<PostedCommand>
         commands;  // taken by whoever runs the control plane after every call

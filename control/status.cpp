@@ -275,6 +275,26 @@ void write_reception(const Registry& registry, Services& services, const Recepti
     }
 }
 
+void write_datagrams(const Registry& registry, const Socket& s, Writer& w) {
+    const dataplane::DatagramSocket& socket = *s.datagram->object;
+    const auto parent = w.object(ipc::StatusKind::datagram, name_of(s.bound, s.port));
+    w.number("socket", s.id);
+    w.number("pid", static_cast<std::uint64_t>(s.pid));
+    w.number("uid", s.uid);
+    w.number("received", socket.received.get());
+    w.number("dropped_full", socket.dropped_full.get());
+    w.number("sent", socket.sent.get());
+    w.number("refused", socket.refused.get());
+    for (const auto& [key, membership] : s.datagram->memberships) {
+        if (!membership.is_member()) continue;
+        w.object(ipc::StatusKind::membership, to_string(key.second), parent);
+        w.text("interface", registry.interfaces[key.first].spec.name);
+        w.text("mode", membership.any_source() ? "exclude" : "include");
+        w.number("sources", membership.sources().size());
+        for (const Address source : membership.sources()) w.text("source", to_string(source));
+    }
+}
+
 void write_sockets(const Registry& registry, Writer& w) {
     for (const auto& [id, s] : registry.sockets) {
         if (s.state != SocketState::listener) continue;
@@ -289,6 +309,9 @@ void write_sockets(const Registry& registry, Writer& w) {
             w.text("interface", registry.interfaces[interface].spec.name);
         if (!s.options.source_filter.is_none())
             w.text("source", to_string(s.options.source_filter));
+    }
+    for (const auto& [id, s] : registry.sockets) {
+        if (s.datagram && !s.closing) write_datagrams(registry, s, w);
     }
     struct Client {
         std::uint32_t uid = 0;

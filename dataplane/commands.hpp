@@ -26,6 +26,7 @@ inline constexpr std::uint32_t kAnyInterface = 0xFFFFFFFF;
 
 struct SourceSession;   // defined in dataplane/source_session.hpp; opaque here
 struct ReceiveSession;  // defined in dataplane/receive_session.hpp; opaque here
+struct DatagramTable;   // dataplane/datagram_table.hpp
 
 // Everything a worker needs to run one sending session.
 struct SourceSpec {
@@ -98,6 +99,7 @@ struct Command {
         detach_sender,    // id: the socket has gone; page and endpoint must not be touched again;
                           // event sender_detached
         interface_state,  // interface, up, gone, mtu
+        set_datagrams,    // datagrams: in place of the former; event datagrams_replaced
         stop,
     };
     Kind kind{};
@@ -105,6 +107,7 @@ struct Command {
     std::uint64_t socket_id = 0;
     SourceSession* source = nullptr;
     ReceiveSession* receive = nullptr;
+    const DatagramTable* datagrams = nullptr;
     ListenSpec listen;
     ipc::SocketPage* page = nullptr;
     int endpoint = -1;
@@ -129,6 +132,7 @@ struct WorkerEvent {
         listen_removed,
         reader_detached,
         sender_detached,
+        datagrams_replaced,  // id: version of the table that is no longer used
         stopped,
     };
     Kind kind{};
@@ -161,7 +165,9 @@ struct WorkerEvent {
             X(echo_replies_sent) X(igmp_reports_sent) X(igmp_queries_received) X(handover_sent) \
                 X(handover_full) X(loopback_copies) X(spares_exhausted) X(sessions_opened) \
                     X(sessions_ended) X(naks_for_no_source) X(wakeups) X(tail_invalid) \
-                        X(records_invalid) X(ip_options) X(ip_fragments) X(ip_checksum_wrong)
+                        X(records_invalid) X(ip_options) X(ip_fragments) X(ip_checksum_wrong) \
+                            X(datagrams_received) X(datagrams_sent) X(datagrams_dropped_full) \
+                                X(datagrams_refused) X(datagrams_checksum_wrong)
 // clang-format on
 
 struct WorkerCounters {

@@ -74,6 +74,9 @@ void WorkerCore::run(const Command& command, Nanos now) {
         case Kind::interface_state:
             interface_state(command, now);
             return;
+        case Kind::set_datagrams:
+            set_datagrams(command.datagrams, now);
+            return;
         case Kind::stop:
             stop(now);
             return;
@@ -320,6 +323,7 @@ void WorkerCore::stop(Nanos now) {
     for (ReceiveSession* session : receiver_slots_) {
         if (session != nullptr) let_go(*session, WorkerEvent::Kind::receive_closed, now);
     }
+    set_datagrams(nullptr, now);
     for (auto& on : interfaces_) {
         if (on->owned && on->has_port && !on->gone) serve_igmp(*on, now);
     }

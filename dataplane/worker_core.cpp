@@ -152,6 +152,7 @@ std::size_t WorkerCore::publish(Nanos now) {
         commit_source(session, out);
     }
     if (count > 0) turn_first_ = (turn_first_ + 1) % count;
+    if (datagrams_ != nullptr && config_.index == 0) work += send_datagrams(now);
     return work;
 }
 

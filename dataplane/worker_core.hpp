@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "dataplane/datagram_table.hpp"
 #include "dataplane/event_queue.hpp"
 #include "dataplane/finished_sessions.hpp"
 #include "dataplane/frame_queue.hpp"
@@ -186,6 +187,20 @@ class WorkerCore {
     void serve_igmp(Interface& on, Nanos now);
     void discard_output(Interface& on);
 
+    // worker_datagrams.cpp
+    void set_datagrams(const DatagramTable* table, Nanos now);
+    bool match_datagram(std::uint32_t interface, std::span<const std::byte> frame,
+                        const net::Datagram& datagram);
+    void deliver_datagram(std::uint32_t interface, ipc::ReceivedDatagram& head, std::uint16_t port,
+                          std::span<const std::byte> payload);
+    std::size_t send_datagrams(Nanos now);
+    std::size_t send_of(const DatagramEntry& entry, std::uint64_t tail, Nanos now);
+    bool send_one(const DatagramEntry& entry, const ipc::SentDatagram& head,
+                  std::span<const std::byte> payload, Nanos now);
+    std::uint32_t datagram_interface(const DatagramEntry& entry,
+                                     const ipc::SentDatagram& head) const;
+    void wake_datagrams(Nanos now);
+
     // worker_sessions.cpp
     void touch(ReceiveSession& session);
     void touch(SourceSession& session);
@@ -239,6 +254,8 @@ class WorkerCore {
     Nanos wake_at_ = kNever;                     // when a wake-up that was too early may go
     Nanos snapshot_at_ = 0;
     std::size_t snapshot_next_ = 0;
+    const DatagramTable* datagrams_ = nullptr;  // control's; null: no datagram socket yet
+    bool datagrams_touched_ = false;            // some socket may have to be woken
     bool begun_ = false;
     bool stopped_ = false;
 };

@@ -220,6 +220,7 @@ void WorkerCore::on_pgm(std::uint32_t interface, std::span<const std::byte> fram
     const bool candidate = (to_us || datagram.ip.destination.is_multicast()) && on.up &&
                            !datagram.ip.source.is_none() && !datagram.ip.source.is_multicast() &&
                            (known_port || (config_.workers > 1 && !handed_over));
+    if (!known_port && datagrams_ != nullptr && match_datagram(interface, frame, datagram)) return;
     if (!candidate) {
         counters().frames_not_for_us.add();
         return;

@@ -48,6 +48,7 @@ void WorkerCore::settle(Nanos now) {
         settle_source(session, now);
     }
     wake(now);
+    wake_datagrams(now);
     events_.flush();
     if (events_.take_pushed() && config_.wake.control != nullptr) {
         config_.wake.control(config_.wake.context, link_.control_bell);

@@ -1,5 +1,6 @@
 #include "embed/workers.hpp"
 
+#include <net/if.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -105,6 +106,8 @@ std::unique_ptr<Workers> Workers::open(const control::Config& config,
         for (const auto& note : parts->devices->notes(i))
             if (log) log(note);
         parts->devices->describe(i, interfaces[i]);
+        if (!interfaces[i].kernel_name.empty())
+            interfaces[i].kernel_index = ::if_nametoindex(interfaces[i].kernel_name.c_str());
         worker.interfaces.push_back(interfaces[i].spec);
         mtu_max = std::max(mtu_max, parts->devices->mtu(i));
     }

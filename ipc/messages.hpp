@@ -37,9 +37,12 @@ enum class RequestType : std::uint32_t {
              // exec (ipc/endpoint_name.hpp), or whose socket got its session in another process
     wake,    // IdRequest      -> Reply; the endpoint is made to show what stands in the window: the
              // client drained it, or filled it, and then found that it should not have
+    datagram,  // IdRequest    -> DatagramReply    + [receive region, send region, worker page,
+               // doorbell] of a datagram socket
 };
 
-enum class SocketType : std::uint32_t { message = 0, stream = 1 };  // SOCK_RDM, SOCK_STREAM
+// SOCK_RDM, SOCK_STREAM, SOCK_DGRAM
+enum class SocketType : std::uint32_t { message = 0, stream = 1, datagram = 2 };
 
 struct RequestHeader {
     std::uint32_t version = kProtocolVersion;
@@ -114,6 +117,18 @@ struct AcceptReply {
     std::uint32_t joined_late;  // 1: data existed before; sqn in the low half of start_ordinal
     SocketType type;
 };
+struct DatagramReply {
+    ReplyHeader header;
+    std::uint32_t largest_payload;  // of a datagram: the largest MTU less its headers
+    std::uint32_t pad;
+};
+// What the six membership calls take here, whichever of their structures a program gave: the value
+// of IP_ADD_MEMBERSHIP and so on at level IPPROTO_IP. Host byte order.
+struct MembershipValue {
+    Address group;
+    Address interface;  // none: the default; 0.x.y.z: an interface's index
+    Address source;     // of the calls that name one
+};
 struct ShutdownRequest {
     RequestHeader header;
     std::uint32_t how, pad;
@@ -152,7 +167,8 @@ enum class SocketRole : std::uint32_t {
     bound = 1,
     sender = 2,
     listener = 3,
-    receiver = 4
+    receiver = 4,
+    datagram = 5
 };
 
 // Options of Fanfare's own, at level IPPROTO_RM (113), beside RM_* 1001..1014. Values are
@@ -186,7 +202,9 @@ enum class StatusKind : std::uint32_t {
     reader,
     listener,
     client,
-    counter
+    counter,
+    datagram,   // a datagram socket
+    membership  // of one
 };
 struct StatusRecord {
     StatusKind kind;

@@ -74,6 +74,10 @@ struct SocketPage {
     std::atomic<std::uint32_t> linger;  // 0: off, else 1 + seconds
     std::atomic<std::uint32_t> receive_buffer, send_buffer;
     std::atomic<std::uint32_t> shut_read, shut_write;  // shutdown() was called
+    // Datagram sockets: address and port of connect, what recvmsg adds, whether there is a port.
+    std::atomic<std::uint64_t> datagram_peer;   // (IPv4 << 16) | port; 0: none
+    std::atomic<std::uint32_t> datagram_notes;  // client::DatagramNote
+    std::atomic<std::uint32_t> datagram_bound;
 
     // Sleep flags. Partners: the wake rule above. The daemon side is the worker (lead, limit) or
     // the control thread (a session waits to be accepted).

@@ -240,6 +240,7 @@ std::optional<Arguments> parse_command_line(int argc, const char* const* argv, s
     add_publish(*pub, publish);
     add_subscribe(*sub, subscribe);
     status->add_flag("--json", out.status_json, "as JSON");
+    run->add_flag("--datagram", out.run_datagrams, "its UDP sockets become Fanfare's too");
     run->prefix_command();
 
     try {

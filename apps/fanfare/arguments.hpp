@@ -68,6 +68,7 @@ struct Arguments {
     SubscribeArguments subscribe;
     bool status_json = false;
     std::vector<std::string> program;  // run
+    bool run_datagrams = false;
 };
 
 // k,h or k,h,on-demand. Throws UsageFailure.

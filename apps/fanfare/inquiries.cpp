@@ -49,7 +49,8 @@ int show_version(const std::string& daemon) {
     return 0;
 }
 
-int run_program(const std::vector<std::string>& program, const std::string& control) {
+int run_program(const std::vector<std::string>& program, const std::string& control,
+                bool datagrams) {
     constexpr const char* kLibrary = "libfanfare-preload.so";
     if (program.empty()) throw UsageFailure("run needs a PROGRAM, for example `fanfare run ./app`");
     std::error_code ignored;
@@ -68,6 +69,7 @@ int run_program(const std::vector<std::string>& program, const std::string& cont
     const std::string preload =
         before != nullptr && *before != 0 ? std::string(before) + ":" + found : found;
     ::setenv("LD_PRELOAD", preload.c_str(), 1);
+    if (datagrams) ::setenv("FANFARE_DATAGRAM", "1", 1);
     // The program may go to another directory.
     if (!control.empty())
         ::setenv("FANFARE_CONTROL", std::filesystem::absolute(control).c_str(), 1);

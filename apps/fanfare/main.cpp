@@ -37,7 +37,7 @@ int run(int argc, const char* const* argv) {
         case Command::version:
             return version(*arguments);
         case Command::run:
-            return run_program(arguments->program, arguments->control);
+            return run_program(arguments->program, arguments->control, arguments->run_datagrams);
         default:
             break;
     }

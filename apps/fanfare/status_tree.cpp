@@ -29,6 +29,10 @@ const char* plural_of(ipc::StatusKind kind) {
             return "listeners";
         case ipc::StatusKind::client:
             return "clients";
+        case ipc::StatusKind::datagram:
+            return "datagrams";
+        case ipc::StatusKind::membership:
+            return "memberships";
         case ipc::StatusKind::counter:
             return "control";
     }
@@ -149,7 +153,8 @@ ordered_json status_json(std::span<const ipc::StatusRecord> records) {
     ordered_json out = ordered_json::object();
     for (const auto kind :
          {ipc::StatusKind::interface, ipc::StatusKind::worker, ipc::StatusKind::source,
-          ipc::StatusKind::receiver, ipc::StatusKind::listener, ipc::StatusKind::client})
+          ipc::StatusKind::receiver, ipc::StatusKind::listener, ipc::StatusKind::datagram,
+          ipc::StatusKind::client})
         out[plural_of(kind)] = ordered_json::array();
     for (const Object& object : objects) {
         if (object.inside) continue;

@@ -2,6 +2,9 @@
 // arguments are passed on as they are.
 #include <netinet/in.h>
 
+#include <cstdlib>
+#include <cstring>
+
 #include "client/preload/interpose.hpp"
 #include "fanfare/socket.h"
 
@@ -10,12 +13,24 @@ using fanfare::preload::real;
 
 namespace {
 
+// Datagram sockets stay the kernel's unless the program's user asks: FANFARE_DATAGRAM=1, or
+// `fanfare run --datagram`.
+bool datagrams_asked_for() {
+    static const bool asked = [] {
+        const char* const value = std::getenv("FANFARE_DATAGRAM");
+        return value != nullptr && *value != 0 && std::strcmp(value, "0") != 0;
+    }();
+    return asked;
+}
+
 // Which sockets are Fanfare's (wsrm.md 4.1). SOCK_RAW with protocol 113 is somebody's own PGM and
-// goes to the kernel. Datagram sockets that shall be claimed one day are claimed here.
+// goes to the kernel.
 bool is_claimed(int domain, int type, int protocol) {
     const int kind = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (kind == SOCK_RAW || kind == SOCK_PACKET) return false;
     if (protocol == IPPROTO_RM) return domain == AF_INET || domain == AF_INET6;
+    if (domain == AF_INET && kind == SOCK_DGRAM && (protocol == 0 || protocol == IPPROTO_UDP))
+        return datagrams_asked_for();
     return domain == AF_INET && kind == SOCK_RDM && protocol == 0;
 }
 

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "client/socket/arguments.hpp"
+#include "client/socket/datagram_calls.hpp"
 #include "client/socket/descriptor_calls.hpp"
 #include "client/socket/descriptor_map.hpp"
 #include "client/socket/last_error.hpp"
@@ -17,6 +18,7 @@
 #include "client/socket/socket_table.hpp"
 #include "fanfare/socket.h"
 
+using fanfare::client::DatagramReceived;
 using fanfare::client::DataPart;
 using fanfare::client::fail;
 using fanfare::client::find_socket;
@@ -75,6 +77,14 @@ bool same_place(const sockaddr_in& a, const sockaddr_in& b) {
 int send_parts(int fd, const iovec* parts, std::size_t count, int flags, const sockaddr* address,
                socklen_t length, std::size_t& sent) {
     return on_socket(fd, [&](Socket& socket) {
+        if (socket.type() == SOCK_DGRAM) {
+            msghdr message{};
+            message.msg_name = const_cast<sockaddr*>(address);
+            message.msg_namelen = length;
+            message.msg_iov = const_cast<iovec*>(parts);
+            message.msg_iovlen = count;
+            return fanfare::client::send_datagram_message(socket, message, flags, sent);
+        }
         Parts<DataPart> data;
         if (const int error = data.read(parts, count); error != 0) return error;
         if (address != nullptr) {
@@ -94,6 +104,26 @@ int receive_parts(int fd, const iovec* parts, std::size_t count, int flags, bool
         if (const int error = room.read(parts, count); error != 0) return error;
         return socket.receive(room.get(), flags, flags_out, received);
     });
+}
+
+// What is no socket, or whose daemon has gone, says so in the call itself.
+bool is_datagram(int fd) {
+    int error = 0;
+    bool datagram = false;
+    try {
+        if (const Socket* socket = find_socket(fd, error)) datagram = socket->type() == SOCK_DGRAM;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    return datagram;
+}
+
+ssize_t receive_datagram(int fd, msghdr& message, int flags) {
+    std::size_t bytes = 0;
+    const int failed = on_socket(fd, [&](Socket& socket) {
+        return fanfare::client::receive_datagram_message(socket, message, flags, bytes);
+    });
+    return failed != 0 ? -1 : static_cast<ssize_t>(bytes);
 }
 
 ReceivedView view_of(const fanfare_view& view) {
@@ -134,6 +164,12 @@ ssize_t read_vector(int fd, const iovec* parts, std::size_t count) {
         Parts<RoomPart> room;
         if (const int error = room.read(parts, count); error != 0) return error;
         if (total_bytes(room.get()) == 0) return 0;
+        if (socket.type() == SOCK_DGRAM) {
+            DatagramReceived datagram;
+            const int error = socket.receive_datagram(room.get(), 0, datagram);
+            received.bytes = datagram.bytes;
+            return error;
+        }
         return socket.receive(room.get(), 0, false, received);
     });
     return failed != 0 ? -1 : static_cast<ssize_t>(received.bytes);
@@ -173,9 +209,12 @@ int fanfare_socket(int domain, int type, int protocol) {
     const int flags = type & (SOCK_NONBLOCK | SOCK_CLOEXEC);
     const int kind = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (domain != AF_INET) return result(fail(EAFNOSUPPORT, "only AF_INET"));
-    if (kind != SOCK_RDM && kind != SOCK_STREAM)
-        return result(fail(EPROTOTYPE, "the type is SOCK_RDM or SOCK_STREAM"));
-    if (protocol != IPPROTO_RM && !(protocol == 0 && kind == SOCK_RDM))
+    const bool datagram = kind == SOCK_DGRAM && (protocol == 0 || protocol == IPPROTO_UDP);
+    if (kind != SOCK_RDM && kind != SOCK_STREAM && !datagram)
+        return result(fail(EPROTOTYPE,
+                           "the type is SOCK_RDM or SOCK_STREAM, or SOCK_DGRAM with "
+                           "protocol IPPROTO_UDP or 0"));
+    if (!datagram && protocol != IPPROTO_RM && !(protocol == 0 && kind == SOCK_RDM))
         return result(fail(EPROTONOSUPPORT, "the protocol is IPPROTO_RM"));
     try {
         std::shared_ptr<Socket> socket;
@@ -202,15 +241,23 @@ int fanfare_bind(int fd, const sockaddr* address, socklen_t length) {
 int fanfare_connect(int fd, const sockaddr* address, socklen_t length) {
     return on_socket(fd, [&](Socket& socket) {
         sockaddr_in in{};
+        sa_family_t family = AF_INET;
+        const bool datagram = socket.type() == SOCK_DGRAM;
+        if (datagram && length >= sizeof family && address != nullptr &&
+            !fanfare::client::copy_in(&family, address, sizeof family))
+            return bad_memory("the address is no memory of this program");
+        if (family == AF_UNSPEC) return socket.connect_datagram(nullptr);
         const int error = read_address(address, length, in);
-        return error != 0 ? error : socket.connect(in);
+        if (error != 0) return error;
+        return datagram ? socket.connect_datagram(&in) : socket.connect(in);
     });
 }
 
 int fanfare_setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
     return on_socket(fd, [&](Socket& socket) {
         if (static_cast<int>(length) < 0) return fail(EINVAL, "the length is negative");
-        char copy[fanfare::ipc::kOptionValueMax];
+        // The largest are the options' own, and struct group_source_req of datagram sockets.
+        char copy[std::max(fanfare::ipc::kOptionValueMax, sizeof(group_source_req))];
         const std::size_t n = std::min<std::size_t>(length, sizeof copy);
         if (value != nullptr && !fanfare::client::copy_in(copy, value, n))
             return bad_memory("the option's value is no memory of this program");
@@ -299,6 +346,12 @@ ssize_t fanfare_sendmsg(int fd, const msghdr* message, int flags) {
     if (!may_be_memory(message, sizeof *message))
         return result(bad_memory("the message is no memory of this program"));
     std::size_t sent = 0;
+    if (is_datagram(fd)) {
+        const int error = on_socket(fd, [&](Socket& socket) {
+            return fanfare::client::send_datagram_message(socket, *message, flags, sent);
+        });
+        return error != 0 ? -1 : static_cast<ssize_t>(sent);
+    }
     const int failed =
         send_parts(fd, message->msg_iov, message->msg_iovlen, flags,
                    static_cast<const sockaddr*>(message->msg_name), message->msg_namelen, sent);
@@ -313,7 +366,20 @@ ssize_t fanfare_recvfrom(int fd, void* data, size_t bytes, int flags, sockaddr* 
                          socklen_t* length) {
     if (address != nullptr && !may_be_memory(length, sizeof *length))
         return result(bad_memory("the address's length is no memory of this program"));
-    const iovec part{data, bytes};
+    iovec part{data, bytes};
+    if (is_datagram(fd)) {
+        socklen_t room = 0;
+        if (address != nullptr && !fanfare::client::copy_in(&room, length, sizeof room))
+            return result(bad_memory("the address's length is no memory of this program"));
+        msghdr message{};
+        message.msg_name = address;
+        message.msg_namelen = room;
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        const ssize_t got = receive_datagram(fd, message, flags);
+        if (got >= 0 && address != nullptr) *length = message.msg_namelen;
+        return got;
+    }
     Received received;
     const int failed = receive_parts(fd, &part, 1, flags, false, received);
     if (address != nullptr && (failed == 0 || errno == EMSGSIZE)) {
@@ -327,6 +393,7 @@ ssize_t fanfare_recvfrom(int fd, void* data, size_t bytes, int flags, sockaddr* 
 ssize_t fanfare_recvmsg(int fd, msghdr* message, int flags) {
     if (!may_be_memory(message, sizeof *message))
         return result(bad_memory("the message is no memory of this program"));
+    if (is_datagram(fd)) return receive_datagram(fd, *message, flags);
     Received received;
     if (receive_parts(fd, message->msg_iov, message->msg_iovlen, flags, true, received) != 0)
         return -1;

@@ -8,10 +8,13 @@
 // Between taking a flag and sending the octet a waker is some hundred nanoseconds; a reader that
 // empties the window within them sees one octet too many: poll() may then say readable once when
 // nothing is.
+#include <algorithm>
+
 #include "client/socket/asking.hpp"
 #include "client/socket/page_lock.hpp"
 #include "client/socket/signals_held.hpp"
 #include "client/socket/socket.hpp"
+#include "ipc/datagram.hpp"
 #include "ipc/wakeup.hpp"
 
 namespace fanfare::client {
@@ -63,9 +66,12 @@ void Socket::settle_acceptable() {
 
 int Socket::available(std::uint64_t& octets) {
     octets = 0;
-    if (role_.load(std::memory_order_acquire) != Role::receiver) return 0;
+    const Role role = role_.load(std::memory_order_acquire);
+    if (role != Role::receiver && role != Role::datagram) return 0;
     const PageLock held(page_->lock);
     octets = reader_->available();
+    constexpr std::uint64_t kHead = sizeof(ipc::ReceivedDatagram);
+    if (role == Role::datagram) octets -= std::min(octets, kHead);
     return 0;
 }
 

@@ -19,6 +19,7 @@
 #include "client/core/message_reader.hpp"
 #include "client/core/message_writer.hpp"
 #include "client/core/request.hpp"
+#include "client/socket/datagram.hpp"
 #include "client/socket/hidden_descriptor.hpp"
 #include "client/socket/waiting.hpp"
 #include "ipc/descriptor.hpp"
@@ -39,8 +40,8 @@ struct Received {
 
 class Socket {
   public:
-    // `type` is SOCK_RDM or SOCK_STREAM, `flags` SOCK_NONBLOCK and SOCK_CLOEXEC. The descriptor
-    // belongs to the program (descriptor()); it ends with close(), not with this object.
+    // `type` is SOCK_RDM, SOCK_STREAM or SOCK_DGRAM, `flags` SOCK_NONBLOCK and SOCK_CLOEXEC. The
+    // descriptor belongs to the program (descriptor()); it ends with close(), not with this object.
     static int create(RequestFunction request, int type, int flags, std::shared_ptr<Socket>& out);
     // The socket `id` as another program made it, of which this process holds `descriptor` since
     // exec. ECONNRESET: the daemon that knew it is not there any more.
@@ -49,7 +50,10 @@ class Socket {
 
     int descriptor() const { return descriptor_.load(std::memory_order_relaxed); }
     std::uint64_t id() const { return id_; }
-    int type() const { return type_ == ipc::SocketType::stream ? SOCK_STREAM : SOCK_RDM; }
+    int type() const {
+        if (type_ == ipc::SocketType::datagram) return SOCK_DGRAM;
+        return type_ == ipc::SocketType::stream ? SOCK_STREAM : SOCK_RDM;
+    }
 
     int bind(const sockaddr_in& address);
     int set_option(int level, int name, const void* value, socklen_t length);
@@ -83,6 +87,17 @@ class Socket {
     // (recvmsg).
     int receive(std::span<const RoomPart> parts, int flags, bool flags_out, Received& received);
 
+    // Datagram sockets. `to`: nullptr for the connected peer. `from`: the interface to send by, its
+    // address or its number as 0.x.y.z; 0.0.0.0 leaves it to the socket.
+    int send_datagram(std::span<const DataPart> parts, int flags, const sockaddr_in* to,
+                      in_addr from);
+    int receive_datagram(std::span<const RoomPart> parts, int flags, DatagramReceived& out);
+    // nullptr: no peer any more.
+    int connect_datagram(const sockaddr_in* peer);
+    std::uint32_t datagram_notes() const {
+        return page_->datagram_notes.load(std::memory_order_relaxed);
+    }
+
     int claim(std::size_t bytes, int flags, std::span<std::byte>& room);
     int commit(std::size_t bytes);
     int publish();
@@ -113,6 +128,12 @@ class Socket {
     // socket_sharing.cpp
     int take_holding(ipc::AttachReply& reply, Descriptors& descriptors);
     int adopt_session_made_elsewhere();
+
+    // datagram.cpp, datagram_options.cpp
+    int adopt_datagram();
+    int bind_datagram_if_needed();
+    int set_datagram_option(int name, const void* value, socklen_t length);
+    int get_datagram_option(int name, void* value, socklen_t& length);
 
     // readiness.cpp
     void settle_readable();
@@ -151,6 +172,8 @@ class Socket {
     // Stored release when everything below it is ready; partner: the acquire in data calls.
     std::atomic<Role> role_{Role::none};
     ipc::Mapping region_memory_, worker_memory_;
+    ipc::Mapping send_memory_;            // a datagram socket's; region_memory_ is what it receives
+    std::uint32_t largest_datagram_ = 0;  // octets
     const ipc::WorkerPage* worker_page_ = nullptr;
     HiddenDescriptor doorbell_;
     std::optional<MessageWriter> writer_;

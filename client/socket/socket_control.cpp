@@ -32,6 +32,8 @@ sockaddr_in sockaddr_of(Address address, std::uint16_t port) {
     return out;
 }
 
+constexpr Nanos kDatagramLinger = 100 * kMillisecond;
+
 int wrong_memory() {
     return fail(EPROTO, "the daemon passed memory of another layout; library and daemon differ");
 }
@@ -56,7 +58,9 @@ int Socket::adopt(Descriptors& descriptors, int flags) {
 }
 
 int Socket::create(RequestFunction request, int type, int flags, std::shared_ptr<Socket>& out) {
-    const auto kind = type == SOCK_STREAM ? ipc::SocketType::stream : ipc::SocketType::message;
+    const auto kind = type == SOCK_DGRAM    ? ipc::SocketType::datagram
+                      : type == SOCK_STREAM ? ipc::SocketType::stream
+                                            : ipc::SocketType::message;
     std::shared_ptr<Socket> socket(new Socket(std::move(request), kind));
     ipc::SocketRequest wish{};
     wish.type = kind;
@@ -67,6 +71,14 @@ int Socket::create(RequestFunction request, int type, int flags, std::shared_ptr
         return error;
     socket->id_ = reply.socket_id;
     if (const int error = socket->adopt(descriptors, flags); error != 0) return error;
+    if (kind == ipc::SocketType::datagram) {
+        if (const int error = socket->adopt_datagram(); error != 0) {
+            ::close(socket->descriptor_.exchange(-1));
+            return error;
+        }
+        // No octet stands in the endpoint: whoever polls before the first call is woken.
+        socket->page_->receive_sleeping.store(1, std::memory_order_relaxed);
+    }
     out = std::move(socket);
     return 0;
 }
@@ -77,6 +89,7 @@ int Socket::bind(const sockaddr_in& address) {
     request.address = address_of(address);
     request.port = ntohs(address.sin_port);
     if (const int error = ask(ipc::RequestType::bind, request); error != 0) return error;
+    if (type_ == ipc::SocketType::datagram) page_->datagram_bound = 1;
     if (role_ == Role::none) role_ = Role::bound;
     return 0;
 }
@@ -157,6 +170,8 @@ int Socket::request_accept(int flags, std::shared_ptr<Socket>& out) {
 // Asking the control side is the look; its answer is made after it stored what it did, so that the
 // sleep rule holds.
 int Socket::accept(int flags, std::shared_ptr<Socket>& out) {
+    if (type_ == ipc::SocketType::datagram)
+        return fail(EOPNOTSUPP, "a datagram socket accepts nothing");
     if (role_.load(std::memory_order_acquire) != Role::listener &&
         (adopt_session_made_elsewhere(), role_ != Role::listener))
         return fail(EINVAL, "the socket does not listen");
@@ -216,7 +231,8 @@ int Socket::shutdown(int how) {
     ipc::ShutdownRequest request{};
     request.how = static_cast<std::uint32_t>(how);
     if (const int error = ask(ipc::RequestType::shutdown, request); error != 0) return error;
-    if (role == Role::receiver && how != SHUT_WR) {
+    if (role == Role::datagram && how != SHUT_RD) page_->shut_write = 1;
+    if ((role == Role::receiver || role == Role::datagram) && how != SHUT_WR) {
         page_->shut_read = 1;
         // Readable from here on, as a call would not wait; the daemon's end can't send any more.
         ::shutdown(descriptor_, SHUT_RD);
@@ -244,6 +260,12 @@ int Socket::close(int descriptor, const std::function<std::shared_ptr<Socket>()>
         linger_until_sent(wait ? monotonic_now() + (linger - 1) * kSecond : 0, all_sent);
         if (!all_sent && !wait)
             return fail(EAGAIN, "octets are still to be sent; call close again (SO_LINGER)");
+    }
+    if (role_.load(std::memory_order_acquire) == Role::datagram && !closed_) {
+        // What was sent is on its way as soon as the worker looks; a port that takes nothing for so
+        // long loses it.
+        bool all_sent = false;
+        linger_until_sent(monotonic_now() + kDatagramLinger, all_sent);
     }
     const QuietLock lock(control_);
     if (closed_) return fail(EBADF, "the socket was closed meanwhile");

@@ -115,7 +115,8 @@ int Socket::get_socket_option(int name, void* value, socklen_t& length, bool& ta
         case SO_TYPE:
             return give(int{type()}, value, length);
         case SO_PROTOCOL:
-            return give(int{kLevelRm}, value, length);
+            return give(type_ == ipc::SocketType::datagram ? int{IPPROTO_UDP} : kLevelRm, value,
+                        length);
         case SO_DOMAIN:
             return give(int{AF_INET}, value, length);
         case SO_ERROR:
@@ -140,7 +141,10 @@ int Socket::get_socket_option(int name, void* value, socklen_t& length, bool& ta
 
 int Socket::set_option(int level, int name, const void* value, socklen_t length) {
     if (value == nullptr) return fail(EFAULT, "the option's value is a null pointer");
-    if (level == kLevelRm && name == kSetMessageBoundary) return set_boundary(value, length);
+    if (type_ == ipc::SocketType::datagram && level == IPPROTO_IP)
+        return set_datagram_option(name, value, length);
+    if (level == kLevelRm && name == kSetMessageBoundary && type_ != ipc::SocketType::datagram)
+        return set_boundary(value, length);
     if (level == SOL_SOCKET) {
         bool taken = false;
         const int error = set_socket_option(name, value, length, taken);
@@ -157,6 +161,8 @@ int Socket::set_option(int level, int name, const void* value, socklen_t length)
 
 int Socket::get_option(int level, int name, void* value, socklen_t& length) {
     if (value == nullptr) return fail(EFAULT, "the option's value is a null pointer");
+    if (type_ == ipc::SocketType::datagram && level == IPPROTO_IP)
+        return get_datagram_option(name, value, length);
     if (level == kLevelRm && name == kSetMessageBoundary)
         return fail(ENOPROTOOPT, "RM_SET_MESSAGE_BOUNDARY can only be set");
     if (level == SOL_SOCKET) {

@@ -58,6 +58,7 @@ int Socket::take_holding(ipc::AttachReply& reply, Descriptors& descriptors) {
         page_memory_ = std::move(*memory);
     }
     const auto role = static_cast<Role>(reply.role);
+    if (role == Role::datagram) return adopt_datagram();
     if (role == Role::sender || role == Role::receiver) {
         // The session's memory goes when its window has passed.
         if (!descriptors[1]) return fail(ECONNRESET, "the socket's session is over");

@@ -24,6 +24,8 @@ enum class IgmpRecord : std::uint8_t {
     is_exclude = 2,
     to_include = 3,
     to_exclude = 4,
+    allow_new = 5,
+    block_old = 6,
 };
 
 inline constexpr std::size_t kIgmpSize = 8;          // v1, v2, and the fixed part of a v3 report

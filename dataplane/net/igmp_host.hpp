@@ -1,8 +1,11 @@
 // The host side of IGMP on one interface (RFC 3376 section 5, older queriers section 7.2.1):
 // reports of joins and leaves with robustness repeats, and answers to queries after a random delay.
 //
-// Groups are joined from any source (EXCLUDE with an empty list); which sources a session believes
-// is judged above. Pure: time is an argument, randomness a seed, messages are asked for.
+// Two kinds of wishes meet here. PGM sessions join a group from any source (which sources a session
+// believes is judged above), counted. Datagram sockets' wishes come merged into one filter a group
+// (RFC 3376 section 3.2, control/group_filter.hpp). Any joined session makes the group's state
+// EXCLUDE with an empty list; without one it is the filter. Pure: time is an argument, randomness a
+// seed, messages are asked for.
 #pragma once
 
 #include <array>
@@ -26,6 +29,8 @@ class IgmpHost {
     // Sources of one group-and-source query that are remembered until the answer; a longer list is
     // answered for the whole group instead (section 9 allows a limit).
     static constexpr std::size_t kSourcesMax = 32;
+    // Sources of one group's filter: as many as a report of the smallest MTU holds beside others.
+    static constexpr std::size_t kFilterSourcesMax = 64;
 
     // `groups_max` groups at most, 232/8 and 224.0.0.1 are not special-cased but for the latter,
     // which is never reported.
@@ -36,6 +41,11 @@ class IgmpHost {
     bool join(Address group, Nanos now);
     void leave(Address group, Nanos now);
     bool joined(Address group) const;
+    // What datagram sockets want of the group now. `exclude`: everything but `sources`; else
+    // `sources` alone, and none of them ends it. At most kFilterSourcesMax of them (the caller cuts
+    // a filter down in the direction that lets more through). Repeats nothing when nothing changed.
+    // False when there is no room for another group.
+    bool set_filter(Address group, bool exclude, std::span<const Address> sources, Nanos now);
 
     // A query was heard; `router_alert`: it came with that option, without which v2 and v3 queries
     // are not answered (section 5.2).
@@ -54,24 +64,45 @@ class IgmpHost {
     template <typename Visit>
     void for_each(Visit&& visit) const {
         for (const Group& group : groups_) {
-            if (group.members > 0) visit(group.address);
+            if (group.wanted()) visit(group.address);
         }
     }
     std::uint8_t version(Nanos now) const;
 
   private:
+    // A source that is in the filter, or that was and whose going is still to be told.
+    struct Source {
+        Address address;
+        bool listed = false;
+        std::uint8_t repeats = 0;  // ALLOW or BLOCK records still to send
+    };
     struct Group {
         Address address;
-        std::uint32_t members = 0;  // 0: left, still telling so
-        std::uint8_t repeats = 0;   // state-change reports still to send
-        Nanos change_at = kNever;   // when the next of them goes
-        Nanos answer_at = kNever;   // when a query is answered
+        std::uint32_t members = 0;  // sessions: any of them makes it EXCLUDE {}
+        bool filter_exclude = false;
+        // What is told: the filter, or EXCLUDE {} while sessions are members.
+        bool exclude = false;
+        std::uint8_t repeats = 0;  // reports of the mode still to send (5.1)
+        Nanos change_at = kNever;  // when the next change, of mode or sources, is told
+        Nanos answer_at = kNever;  // when a query is answered
         std::uint8_t source_count = 0;
         std::array<Address, kSourcesMax> sources;  // of a group-and-source query
+        std::uint8_t wish_count = 0;
+        std::array<Address, kFilterSourcesMax> wishes;  // the filter's sources
+        std::uint8_t told_count = 0;
+        std::array<Source, 2 * kFilterSourcesMax> told;
+
+        bool wanted() const { return members > 0 || filter_exclude || wish_count > 0; }
     };
 
     Group* find(Address group);
+    Group* find_or_make(Address group);
     void change(Group& group, Nanos now);
+    void tell_mode(Group& group, Nanos now);
+    void tell_sources(Group& group, std::span<const Address> sources, Nanos now);
+    bool write_change(Group& group, IgmpReportWriter& report, Nanos now);
+    bool write_state(const Group& group, IgmpReportWriter& report) const;
+    bool write_answer(const Group& group, IgmpReportWriter& report) const;
     void set_version(std::uint8_t version, Nanos now);
     std::size_t write_v3(Nanos now, std::span<std::byte> room);
     std::size_t write_old(Nanos now, std::span<std::byte> room, Address& destination);

@@ -43,7 +43,10 @@ constexpr std::size_t kSizeOf[] = {0,
                                    sizeof(ipc::ShutdownRequest),
                                    sizeof(ipc::CloseRequest),
                                    sizeof(ipc::StatusRequest),
-                                   sizeof(ipc::NameRequest)};
+                                   sizeof(ipc::NameRequest),
+                                   sizeof(ipc::IdRequest),
+                                   sizeof(ipc::IdRequest),
+                                   sizeof(ipc::IdRequest)};
 
 }  // namespace
 
@@ -79,7 +82,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             case 1:  // a worker's event about an id that may exist
             {
                 dataplane::WorkerEvent event;
-                event.kind = static_cast<dataplane::WorkerEvent::Kind>(in.octet() % 10);
+                event.kind = static_cast<dataplane::WorkerEvent::Kind>(in.octet() % 11);
                 event.id = event.socket_id = in.octet();
                 if (auto* r = controller->registry().reception(event.id)) event.receive = r->object;
                 if (auto* s = controller->registry().send_session(event.id))

@@ -161,14 +161,17 @@ class Host:
 
 
 class Network:
-    """A bridge and the hosts at it. close() takes all of it away and may be called at any moment."""
+    """A bridge and the hosts at it. close() takes all of it away and may be called at any moment.
 
-    def __init__(self, snooping=False):
+    `bridge`: more of what `ip link add ... type bridge` takes.
+    """
+
+    def __init__(self, snooping=False, bridge=()):
         self.hosts = []
         self.middle = Namespace('m')
         # With snooping the bridge passes a group only where an IGMP report asked for it.
         self.middle.ip('link', 'add', 'name', 'bridge', 'type', 'bridge', 'mcast_snooping', int(snooping),
-                       'mcast_querier', int(snooping))
+                       'mcast_querier', int(snooping), *bridge)
         if snooping:
             self.middle.ip('address', 'add', '10.77.0.254/24', 'dev', 'bridge')
         self.middle.ip('link', 'set', 'bridge', 'up')
