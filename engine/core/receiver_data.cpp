@@ -32,7 +32,8 @@ bool Receiver::Parts::contiguous(Output& out) {
     }
     if (parity_on) {
         groups_passed(before);
-        if (start_recovered != 0) judge_late(window.start_ordinal(), start_recovered == 2, out);
+        if (window.next() > window.start_ordinal())
+            judge_late(window.start_ordinal(), start_recovered == 2, out);
     }
     if (end.complete(window.next())) {
         state = SessionState::finished;

@@ -213,7 +213,8 @@ void Receiver::Parts::count_decoded(const ParityGroups::Group& g) {
         if (g.asking) ++statistics.losses_repaired;
         if (ordinal < opened && state_of_its_own && naks.close(ordinal, now) && !g.asking)
             ++statistics.losses_repaired;
-        if (ordinal == window.start_ordinal()) start_recovered = g.syn ? 2 : 1;
+        if (ordinal == window.start_ordinal())
+            start_recovered = g.syn && ordinal == g.start ? 2 : 1;
         room_refused = false;
     }
     statistics.parity_decoded += parity->recovered().size();
