@@ -1,11 +1,10 @@
 #include "engine/core/nak_builder.hpp"
 
 #include "engine/core/packet_writer.hpp"
+#include "engine/core/pgmcc_receiver.hpp"
 #include "engine/wire/octets.hpp"
 
 namespace fanfare::engine {
-
-namespace {
 
 wire::Packet towards_source(const ReceiverIdentity& identity, wire::Type type) {
     wire::Packet packet{};
@@ -16,11 +15,9 @@ wire::Packet towards_source(const ReceiverIdentity& identity, wire::Type type) {
     return packet;
 }
 
-}  // namespace
-
 bool write_nak(const ReceiverIdentity& identity, const ReceiverParameters& parameters, Address path,
                std::span<const Sqn> sqns, const checksum::Kernels& kernels, TxFrame& frame,
-               bool parity) {
+               bool parity, const PgmccReceiver* congestion, Nanos now) {
     wire::Packet packet = towards_source(identity, wire::Type::nak);
     packet.sqn = sqns.front();
     packet.source = identity.ip_source;
@@ -32,8 +29,9 @@ bool write_nak(const ReceiverIdentity& identity, const ReceiverParameters& param
         }
         packet.options.set(wire::OptionBit::nak_list);
         packet.options.nak_list = {list, static_cast<std::uint8_t>(sqns.size() - 1)};
-        packet.flags = wire::kOptPresent | wire::kOptNetworkSignificant;
     }
+    if (congestion != nullptr) congestion->describe(now, packet.options);
+    packet.flags = wire::option_flags(packet.type, packet.options.present);
     if (parity) packet.flags |= wire::kOptParity;
     return write_control_packet(packet, FrameKind::nak, path, parameters.ttl,
                                 parameters.router_alert && sqns.size() == 1, kernels, frame);

@@ -172,7 +172,8 @@ void Receiver::Parts::send_nak(Address destination, std::span<const std::uint64_
     const auto write = [&](std::span<const Sqn> named, bool for_parity) {
         TxFrame* const frame = named.empty() ? nullptr : out.next();
         if (frame == nullptr ||
-            !write_nak(identity, parameters, destination, named, kernels, *frame, for_parity)) {
+            !write_nak(identity, parameters, destination, named, kernels, *frame, for_parity,
+                       congestion.active() ? &congestion : nullptr, now)) {
             return;
         }
         out.commit();
@@ -181,6 +182,27 @@ void Receiver::Parts::send_nak(Address destination, std::span<const std::uint64_
     };
     write({sqns.data(), count}, false);
     write({groups.data(), group_count}, true);
+}
+
+void Receiver::Parts::congestion_data(const wire::Packet& packet, Output& out) {
+    if (packet.type != wire::Type::odata) return;
+    const auto& said = packet.options.cc_data;
+    congestion.on_data(packet.sqn, said.timestamp_ms, said.acker, now, random);
+    send_ack(out);
+}
+
+void Receiver::Parts::send_ack(Output& out) {
+    if (congestion.next_deadline() > now) return;
+    TxFrame* const frame = out.next();
+    if (frame == nullptr ||
+        !write_ack(identity, parameters, path.is_none() ? identity.ip_source : path, congestion,
+                   now, kernels, *frame)) {
+        stalled = true;
+        return;
+    }
+    out.commit();
+    congestion.acked();
+    ++statistics.acks_sent;
 }
 
 void Receiver::Parts::send_naks(Output& out) {
@@ -240,6 +262,7 @@ void Receiver::on_tick(Nanos now, Output& out) {
         return;
     }
     if (!r.send_spmrs(out)) return;
+    r.send_ack(out);
     if (r.window.started()) {
         r.open_missing(kOpenedPerTick);
         r.send_naks(out);
@@ -254,6 +277,7 @@ Nanos Receiver::next_deadline() const {
     if (r.state != SessionState::open) return kNever;
     if (r.stalled) return r.now;
     Nanos at = std::min(r.end.silent_at(), r.spm_request.next_deadline());
+    at = std::min(at, r.congestion.next_deadline());
     if (r.window.started()) {
         if (r.more_to_open()) return r.now;
         if (!r.path.is_none() || r.spm_request.path_is_guessed())

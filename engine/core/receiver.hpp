@@ -29,6 +29,7 @@ struct ReceiverIdentity {
     std::uint16_t destination_port = 0;
     Address group;      // IP destination of the session's data
     Address ip_source;  // IP source of its first SPM or ODATA: all later packets must come from it
+    Address nla;        // this host's own on the way to the source; none: no congestion feedback
 };
 
 // One packet of a burst, decoded. `tpdu` is the packet's octets, `packet` points into them.
@@ -71,7 +72,8 @@ struct ReceiverStatistics {  // wsrm.md 2.4, and what status shows
                   // Parity packets: intact ones, those that were not needed, those without room,
                   // those that contradicted others or decoded to nonsense; packets made of them.
         parity_received = 0, parity_unneeded = 0, parity_dropped = 0, parity_rejected = 0,
-                  parity_decoded = 0;
+                  parity_decoded = 0,
+                  acks_sent = 0;  // of congestion control
     std::uint64_t verdicts[static_cast<std::size_t>(Verdict::count_)] = {};
 };
 

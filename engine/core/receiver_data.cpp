@@ -134,6 +134,7 @@ Verdict Receiver::Parts::on_data(const wire::Packet& packet, std::span<const std
     if (!spm_seen) spm_request.data_heard(now, random);
     judge_late(ordinal, packet.options.has(OptionBit::syn), out);
     if (packet.options.has(OptionBit::fin)) end.fin(ordinal);
+    if (packet.options.has(OptionBit::cc_data)) congestion_data(packet, out);
     if (parity_on) parity_data(packet, ordinal, out);
     if (ordinal == window.next() && !contiguous(out)) return Verdict::accepted;
     if (in_order) {

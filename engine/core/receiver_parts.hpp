@@ -10,6 +10,7 @@
 #include "engine/core/nak_scheduler.hpp"
 #include "engine/core/parity_groups.hpp"
 #include "engine/core/parity_timing.hpp"
+#include "engine/core/pgmcc_receiver.hpp"
 #include "engine/core/random.hpp"
 #include "engine/core/rate_meter.hpp"
 #include "engine/core/receive_window.hpp"
@@ -23,6 +24,10 @@ namespace fanfare::engine {
 // Missing numbers that get their NAK state in one packet; the rest goes with the next tick, which
 // next_deadline() asks for at once.
 inline constexpr std::uint32_t kOpenedPerPacket = 256;
+
+// Answers to an acker's election spread over at least this: a thousand receivers in a millisecond
+// are as many packets as a source takes from data at full speed.
+inline constexpr Nanos kElectionBackoff = kMillisecond;
 
 struct Receiver::Parts {
     Parts(const ReceiverParameters& p, const ReceiveMemory& memory, const checksum::Kernels& k,
@@ -52,6 +57,7 @@ struct Receiver::Parts {
     ReceiverStatistics statistics;
     std::unique_ptr<ParityGroups> parity;  // null: parity is ignored
     ParityTiming timing;
+    PgmccReceiver congestion;
 
     SessionState state = SessionState::open;
     ResetCause cause = ResetCause::none;
@@ -90,6 +96,8 @@ struct Receiver::Parts {
         random = Random(seed);
         spm_request.start(parameters.spmr_wait_ns);
         end.start(parameters.silence_ns, time);
+        congestion.start(parameters.congestion_feedback ? who.nla : Address{},
+                         std::max(parameters.nak_backoff_max_ns, kElectionBackoff));
         meter.start(time);
         statistics = {};
         state = SessionState::open;
@@ -192,6 +200,9 @@ struct Receiver::Parts {
     bool run_possible() const;
     bool send_spmrs(Output& out);
     void send_naks(Output& out);
+    // ACKs that are due (congestion control).
+    void send_ack(Output& out);
+    void congestion_data(const wire::Packet& packet, Output& out);
     void send_nak(Address destination, std::span<const std::uint64_t> due, Output& out);
     void sample_window();
 };

@@ -76,6 +76,7 @@ void Source::on_tick(Nanos now, Output& out) {
     s.repair_at = kNever;
     if (!s.send_confirms(out)) return;
     s.advance_trail();
+    if (s.congestion) s.tick_congestion();
     if (s.parity && s.parity->owed() && !s.closing.aborting() && !s.send_parity(out) && s.stalled) {
         return;
     }
@@ -98,7 +99,7 @@ void Source::on_packet(const wire::Packet& packet, std::span<const std::byte> tp
     on_packet(packet, ip_source, now, out);
 }
 
-void Source::on_packet(const wire::Packet& packet, Address, Nanos now, Output& out) {
+void Source::on_packet(const wire::Packet& packet, Address ip_source, Nanos now, Output& out) {
     Parts& s = *parts_;
     if (s.closing.done() || s.closing.aborting()) return;
     s.enter(now);
@@ -125,6 +126,12 @@ void Source::on_packet(const wire::Packet& packet, Address, Nanos now, Output& o
                 ++s.statistics.rejected;
             }
             return;
+        case wire::Type::ack:
+            if (ours && s.congestion) {
+                s.hear_feedback(packet, ip_source, true);
+                return;
+            }
+            [[fallthrough]];
         default:
             ++s.statistics.rejected;
             return;
@@ -136,6 +143,7 @@ void Source::on_packet(const wire::Packet& packet, Address, Nanos now, Output& o
         return;
     }
     s.closing.nak_heard(now);
+    if (s.congestion) s.hear_feedback(packet, ip_source, false);
     if (for_parity) {
         s.parity->repairs().nak(packet, s.window, s.service, now, s.statistics);
     } else {
@@ -154,6 +162,7 @@ Nanos Source::next_deadline() const {
     }
     Nanos at = std::min(s.schedule.next(), s.advance.next_deadline());
     at = std::min(at, s.closing.deadline());
+    if (s.congestion) at = std::min(at, s.congestion->next_deadline());
     if (!s.service.pending().empty() && (!s.data_waits || s.share.allows())) {
         at = std::min(at, s.repair_at == kNever ? s.now : s.repair_at);
     }

@@ -118,10 +118,12 @@ void Pair::fly(const Datagram& datagram, std::size_t to, std::size_t receiver) {
     if (drop && drop(datagram, receiver)) return;
     const auto chance = [this] { return static_cast<double>(random_.next() >> 11) * 0x1p-53; };
     if (chance() < parameters.link.loss) return;
+    const Nanos waits = wait ? wait(datagram, receiver) : 0;
+    if (waits == kNever) return;
     const int copies = chance() < parameters.link.duplicate ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
         Flight flight{
-            now + parameters.link.delay_ns + random_.between(0, parameters.link.jitter_ns),
+            now + waits + parameters.link.delay_ns + random_.between(0, parameters.link.jitter_ns),
             order_++, to, datagram};
         if (chance() < parameters.link.corrupt) {
             auto& octets = flight.datagram.octets;
@@ -154,8 +156,9 @@ void Pair::deliver(Flight flight) {
     if (!s.started) {
         if (packet.type != wire::Type::spm && packet.type != wire::Type::odata) return;
         s.started = true;
-        s.receiver->start({kTsi, kDataPort, kGroup, flight.datagram.from},
-                          parameters.seed + flight.to, now);
+        s.receiver->start(
+            {kTsi, kDataPort, kGroup, flight.datagram.from, receiver_address(flight.to)},
+            parameters.seed + flight.to, now);
     }
     s.receiver->open_burst(packet.payload.size());
     s.receiver->on_packet(packet, flight.datagram.octets, flight.datagram.from, now, out);

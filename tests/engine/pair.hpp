@@ -113,6 +113,8 @@ class Pair {
     // Asked for each packet and receiver (towards the source: receiver = its sender): true drops
     // it.
     std::function<bool(const Datagram&, std::size_t receiver)> drop;
+    // How long a packet waits on its way besides the link's delay; kNever loses it.
+    std::function<Nanos(const Datagram&, std::size_t receiver)> wait;
     // Sees each packet once as it is sent.
     std::function<void(const Datagram&)> tap;
     std::vector<std::string> sent;
