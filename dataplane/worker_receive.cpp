@@ -322,8 +322,9 @@ ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
     session->slot = free_receiver_slots_.back();
     free_receiver_slots_.pop_back();
     receiver_slots_[session->slot] = session;
-    session->start({tsi, port, packet.to, packet.ip_source}, packet.interface, packet.udp_port,
-                   random_.next(), now);
+    session->start(
+        {tsi, port, packet.to, packet.ip_source, interfaces_[packet.interface]->spec.address},
+        packet.interface, packet.udp_port, random_.next(), now);
     receivers_.insert(tsi, session);
     member(packet.interface, packet.to, true, now);
     interfaces_[packet.interface]->udp_ports.add(packet.udp_port);
