@@ -94,6 +94,7 @@ Verdict Receiver::Parts::on_confirmation(const wire::Packet& packet,
         }
         if (ordinal >= opened) continue;
         if (ncf) {
+            redirect.confirmed(ordinal);
             naks.confirmed(ordinal, now);
         } else {
             naks.overheard(ordinal, now);
@@ -124,6 +125,8 @@ Verdict Receiver::Parts::judge(const wire::Packet& packet, std::span<const std::
         case wire::Type::nak:
             verdict = on_confirmation(packet, tpdu, out);
             break;
+        case wire::Type::polr:
+            return on_redirect(packet, tpdu, ip_source);
         case wire::Type::spmr:
             if (!intact(packet, tpdu)) return Verdict::checksum_wrong;
             spm_request.request_overheard(now, random);
@@ -171,6 +174,8 @@ void Receiver::Parts::send_nak(Address destination, std::span<const std::uint64_
     }
     const auto write = [&](std::span<const Sqn> named, bool for_parity) {
         TxFrame* const frame = named.empty() ? nullptr : out.next();
+        // A repairer that gives no parity is not asked for any (RFC 9.5.3.1).
+        if (for_parity && !redirect.takes(true)) destination = source_path();
         if (frame == nullptr ||
             !write_nak(identity, parameters, destination, named, kernels, *frame, for_parity,
                        congestion.active() ? &congestion : nullptr, now)) {
@@ -182,6 +187,27 @@ void Receiver::Parts::send_nak(Address destination, std::span<const std::uint64_
     };
     write({sqns.data(), count}, false);
     write({groups.data(), group_count}, true);
+}
+
+Verdict Receiver::Parts::on_redirect(const wire::Packet& packet, std::span<const std::byte> tpdu,
+                                     Address ip_source) {
+    if (!packet.options.has(wire::OptionBit::redirect)) return Verdict::not_for_receiver;
+    // It bears the source's address (9.5.2.1): whoever can do that could send RDATA as well.
+    if (ip_source != identity.ip_source) return Verdict::untrusted_source;
+    if (!intact(packet, tpdu)) return Verdict::checksum_wrong;
+    const bool parity_too = (packet.flags & wire::kOptParity) != 0;
+    return redirect.offered(packet.options.redirect.dlr, parity_too, now)
+               ? Verdict::accepted
+               : Verdict::not_for_receiver;
+}
+
+Address Receiver::Parts::nak_destination(std::span<const std::uint64_t> due, Output& out) {
+    const bool source_can_help = source_trail <= window.next();
+    const bool held = redirect.watching() && window.held(redirect.watched());
+    if (redirect.asking(due.front(), due.back(), held, source_can_help, now) && !source_can_help) {
+        lose(out);
+    }
+    return redirect.active() ? redirect.repairer() : source_path();
 }
 
 void Receiver::Parts::congestion_data(const wire::Packet& packet, Output& out) {
@@ -207,7 +233,6 @@ void Receiver::Parts::send_ack(Output& out) {
 
 void Receiver::Parts::send_naks(Output& out) {
     if (path.is_none() && !spm_request.path_is_guessed()) return;
-    const Address destination = path.is_none() ? identity.ip_source : path;
     std::uint32_t budget = kTimerStepsPerTick;
     std::array<std::uint64_t, wire::kNakListMax + 1> due;
     const std::size_t most = parameters.nak_lists ? due.size() : 1;
@@ -219,6 +244,8 @@ void Receiver::Parts::send_naks(Output& out) {
         }
         const auto result = naks.run(now, window.next(), random, budget, {due.data(), most});
         if (result.count > 0) {
+            const Address destination = nak_destination({due.data(), result.count}, out);
+            if (state != SessionState::open) return;
             send_nak(destination, {due.data(), result.count}, out);
         }
         if (result.lost != 0) {
@@ -325,6 +352,12 @@ Sqn Receiver::trail() const {
 }
 Sqn Receiver::lead() const {
     return static_cast<Sqn>(parts_->window.lead());
+}
+Address Receiver::path() const {
+    return parts_->source_path();
+}
+Address Receiver::repairer() const {
+    return parts_->redirect.repairer();
 }
 
 }  // namespace fanfare::engine

@@ -30,6 +30,7 @@ struct ReceiverIdentity {
     Address group;      // IP destination of the session's data
     Address ip_source;  // IP source of its first SPM or ODATA: all later packets must come from it
     Address nla;        // this host's own on the way to the source; none: no congestion feedback
+    std::uint8_t prefix = 0;  // bits of its subnet; 0: local repairers are not followed
 };
 
 // One packet of a burst, decoded. `tpdu` is the packet's octets, `packet` points into them.
@@ -124,6 +125,11 @@ class Receiver {
     const ReceiverIdentity& identity() const;
     Sqn trail() const;
     Sqn lead() const;
+    // Where NAKs go while no local repairer has offered itself; the source's address until an SPM
+    // came.
+    Address path() const;
+    // The local repairer that NAKs go to now; none.
+    Address repairer() const;
 
   private:
     struct Parts;

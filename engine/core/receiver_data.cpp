@@ -46,7 +46,8 @@ void Receiver::Parts::trail_moved(Sqn trail, Output& out) {
     const std::uint64_t ordinal = window.ordinal_of(trail);
     if (ordinal <= source_trail || ordinal > window.lead() + 1) return;
     source_trail = ordinal;
-    if (ordinal > window.next()) lose(out);
+    // A local repairer may hold what the source has let go.
+    if (ordinal > window.next() && !redirect.active()) lose(out);
 }
 
 void Receiver::Parts::jumped(Sqn trail, Output& out) {

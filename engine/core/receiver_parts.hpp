@@ -15,6 +15,7 @@
 #include "engine/core/rate_meter.hpp"
 #include "engine/core/receive_window.hpp"
 #include "engine/core/receiver.hpp"
+#include "engine/core/redirect.hpp"
 #include "engine/core/session_end.hpp"
 #include "engine/core/session_start.hpp"
 #include "engine/core/spm_request.hpp"
@@ -58,6 +59,7 @@ struct Receiver::Parts {
     std::unique_ptr<ParityGroups> parity;  // null: parity is ignored
     ParityTiming timing;
     PgmccReceiver congestion;
+    Redirect redirect;
 
     SessionState state = SessionState::open;
     ResetCause cause = ResetCause::none;
@@ -96,6 +98,7 @@ struct Receiver::Parts {
         random = Random(seed);
         spm_request.start(parameters.spmr_wait_ns);
         end.start(parameters.silence_ns, time);
+        redirect.start(who.nla, who.prefix);
         congestion.start(parameters.congestion_feedback ? who.nla : Address{},
                          std::max(parameters.nak_backoff_max_ns, kElectionBackoff));
         meter.start(time);
@@ -200,6 +203,12 @@ struct Receiver::Parts {
     bool run_possible() const;
     bool send_spmrs(Output& out);
     void send_naks(Output& out);
+    // A designated local repairer's POLR (RFC 9.5.4).
+    Verdict on_redirect(const wire::Packet& packet, std::span<const std::byte> tpdu,
+                        Address ip_source);
+    Address source_path() const { return path.is_none() ? identity.ip_source : path; }
+    // Where NAKs for these numbers go; gives up a repairer that does not answer.
+    Address nak_destination(std::span<const std::uint64_t> due, Output& out);
     // ACKs that are due (congestion control).
     void send_ack(Output& out);
     void congestion_data(const wire::Packet& packet, Output& out);
