@@ -38,7 +38,7 @@ class Redirect {
     // Whether NAKs (for parity where `parity`) go to the repairer.
     bool takes(bool parity) const { return active() && (!parity || parity_); }
 
-    // The numbers from `first` to `last` are asked for now; the one watched before is `held` or
+    // The numbers from `first` to `last` are about to be named; the one watched before is `held` or
     // not. `source_can_help`: its window has not passed what is missing. Call before each NAK.
     // Returns true when the offer is given up: this NAK goes to the path again.
     bool asking(std::uint64_t first, std::uint64_t last, bool held, bool source_can_help,
