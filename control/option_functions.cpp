@@ -319,6 +319,14 @@ OptionResult get_receive_window(OptionCall& call, std::uint8_t* value) {
     return write(value, own != 0 ? own : call.registry.settings.receive_log_bytes);
 }
 
+OptionResult set_congestion_control(OptionCall& call, const std::uint8_t* value) {
+    call.socket.options.source.congestion.on = read<std::uint32_t>(value) != 0;
+    return {};
+}
+OptionResult get_congestion_control(OptionCall& call, std::uint8_t* value) {
+    return write(value, std::uint32_t{call.socket.options.source.congestion.on});
+}
+
 OptionResult get_sender_statistics(OptionCall& call, std::uint8_t* value) {
     SendSession* session = call.registry.send_session(call.socket.session_id);
     if (session == nullptr) return {ENOTCONN, "no session"};

@@ -47,6 +47,8 @@ FANFARE_SETTER(loopback);
 FANFARE_GETTER(loopback);
 FANFARE_SETTER(receive_window);
 FANFARE_GETTER(receive_window);
+FANFARE_SETTER(congestion_control);
+FANFARE_GETTER(congestion_control);
 
 #undef FANFARE_SETTER
 #undef FANFARE_GETTER

@@ -73,6 +73,8 @@ constexpr OptionRow kTable[] = {
     {ipc::kOptionReceiveWindow, "FANFARE_RECEIVE_WINDOW", "u64 octets", OptionRole::receiver,
      "the daemon's", "65536.. up to the user's memory", kU64, false, kUB, kUBLR, set_receive_window,
      get_receive_window},
+    {ipc::kOptionCongestionControl, "FANFARE_CONGESTION_CONTROL", "u32 boolean", OptionRole::sender,
+     "0", "0, 1", kU32, false, kUB, kUBS, set_congestion_control, get_congestion_control},
 };
 
 OptionResult fail(int error, std::string detail) {

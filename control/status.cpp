@@ -136,6 +136,22 @@ void write_workers(const Registry& registry, Writer& w) {
     }
 }
 
+// Figures of PGMCC: thousandths of packets, loss of a million.
+void write_congestion(const engine::SourceStatistics& stats, Writer& w) {
+    const engine::CongestionStatistics& c = stats.congestion;
+    w.text("congestion_acker", c.acker.is_none() ? "none" : to_string(c.acker));
+    w.number("congestion_window_millis", c.window_millis);
+    w.number("congestion_tokens_millis",
+             c.tokens_millis > 0 ? static_cast<std::uint64_t>(c.tokens_millis) : 0);
+    w.number("congestion_loss_millionths", std::uint64_t{c.acker_loss} * 1'000'000 / 65536);
+    w.number("congestion_round_trip_us",
+             static_cast<std::uint64_t>(c.acker_round_trip_ns / kMicrosecond));
+    w.number("congestion_acker_changes", c.acker_changes);
+    w.number("congestion_halvings", c.halvings);
+    w.number("congestion_timeouts", c.timeouts);
+    w.number("acks_received", stats.acks_received);
+}
+
 void write_sources(const Registry& registry, Services& services, Writer& w) {
     for (const auto& [id, s] : registry.send_sessions) {
         engine::SourceStatistics stats = s.last_statistics;
@@ -203,6 +219,7 @@ void write_sources(const Registry& registry, Services& services, Writer& w) {
         w.number("repairers_found", stats.repairers_found);
         w.number("spmr_received", stats.spmr_received);
         w.number("packets_rejected", stats.rejected);
+        if (s.parameters.congestion.on) write_congestion(stats, w);
         w.number("rate_kbits_last", stats.rate_kbits_last);
         w.number("rate_kbits_overall", stats.rate_kbits_overall);
     }
@@ -247,6 +264,7 @@ void write_reception(const Registry& registry, Services& services, const Recepti
     w.number("nak_backoff_us", stats.nak_backoff_us);
     w.number("polls_received", stats.polls_received);
     w.number("polrs_sent", stats.polrs_sent);
+    w.number("acks_sent", stats.acks_sent);
     w.number("losses_detected", stats.losses_detected);
     w.number("losses_repaired", stats.losses_repaired);
     w.number("losses_unrecoverable", stats.losses_unrecoverable);

@@ -333,7 +333,8 @@ ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
     free_receiver_slots_.pop_back();
     receiver_slots_[session->slot] = session;
     session->start(
-        {tsi, port, packet.to, packet.ip_source, interfaces_[packet.interface]->spec.address},
+        {tsi, port, packet.to, packet.ip_source, interfaces_[packet.interface]->spec.address,
+         interfaces_[packet.interface]->spec.prefix},
         packet.interface, packet.udp_port, random_.next(), now);
     receivers_.insert(tsi, session);
     member(packet.interface, packet.to, true, now);

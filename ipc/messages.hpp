@@ -183,7 +183,8 @@ enum FanfareOption : std::int32_t {
     kOptionPacked = 2006,       // 0, 1
     kOptionSource = 2007,    // receiver: only sessions from this IPv4 address (host order), 0 = any
     kOptionLoopback = 2008,  // 0, 1: local receivers get the data (default 1)
-    kOptionReceiveWindow = 2009,  // std::uint64_t octets of the receive window's log
+    kOptionReceiveWindow = 2009,      // std::uint64_t octets of the receive window's log
+    kOptionCongestionControl = 2010,  // 0, 1: PGMCC
 };
 
 // What `fanfare status` shows: a memfd with one StatusHeader, then records of fixed size, each a

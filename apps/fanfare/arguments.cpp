@@ -18,7 +18,7 @@ struct SessionText {
 };
 struct PublishText {
     SessionText session;
-    bool stream = false, lines = false, pack = false;
+    bool stream = false, lines = false, pack = false, congestion_control = false;
     std::string message, feed, rate, window_ms, window_bytes, ttl, late_join, fec;
 };
 struct SubscribeText {
@@ -96,12 +96,17 @@ PublishArguments publish_from(const PublishText& text) {
         out.mode = PublishMode::message;
     }
     out.pack = text.pack;
+    out.congestion_control = text.congestion_control;
     if (out.pack && out.mode == PublishMode::stream)
         throw UsageFailure("--pack is for messages: add --lines or --message BYTES");
     if (out.session.zmq && out.mode == PublishMode::stream)
         throw UsageFailure("--zmq sends messages: add --lines or --message BYTES");
     if (out.session.zmq && out.pack)
         throw UsageFailure("--zmq excludes --pack: ZeroMQ puts messages together its own way");
+    if (out.congestion_control && (out.session.zmq || out.session.profile == "openpgm"))
+        throw UsageFailure(
+            "--congestion-control excludes --zmq and --profile openpgm: their receivers send no "
+            "acknowledgements");
     if (!text.rate.empty()) out.rate_bits = rate_bits("--rate", text.rate);
     if (!text.window_ms.empty())
         out.window_ms = whole_number("--window-ms", text.window_ms, 1, 86'400'000);
@@ -164,6 +169,8 @@ void add_publish(CLI::App& app, PublishText& text) {
                    "PERCENT of the window that a late subscriber still gets, 0 to 75");
     app.add_option("--fec", text.fec,
                    "k,h[,on-demand]: h parity packets with every k of data, more when asked for");
+    app.add_flag("--congestion-control", text.congestion_control,
+                 "slow down to the slowest receiver (PGMCC); --rate stays the most");
     app.add_option("--feed", text.feed,
                    "RATE,COUNT[,SEED]: instead of standard input, a feed shaped like a market's, "
                    "for `sub --feed-check`");

@@ -39,7 +39,7 @@ struct PublishArguments {
     SessionArguments session;
     PublishMode mode = PublishMode::stream;
     std::size_t message_bytes = 0;  // PublishMode::message
-    bool pack = false;
+    bool pack = false, congestion_control = false;
     std::optional<FeedArguments> feed;
     std::optional<ParityArguments> parity;
     std::optional<std::uint64_t> rate_bits, window_ms, window_bytes;

@@ -42,6 +42,8 @@ Sender connected(const PublishArguments& arguments) {
     if (arguments.late_join_percent)
         set_option(sender, "--late-join", RM_LATEJOIN, *arguments.late_join_percent);
     if (arguments.pack) set_option(sender, "--pack", FANFARE_PACKED, 1);
+    if (arguments.congestion_control)
+        set_option(sender, "--congestion-control", FANFARE_CONGESTION_CONTROL, 1);
     if (arguments.parity) set_parity(sender, *arguments.parity);
     sender.connect(session.group.group, session.group.port);
     return sender;

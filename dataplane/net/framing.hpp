@@ -41,7 +41,8 @@ inline void prepend_datagram(engine::TxFrame& frame, const LinkIdentity& link,
             write_udp(frame.data - kUdpSize, {udp_port, udp_port}, frame.length));
     }
     Ipv4Header header;
-    header.source = link.address;
+    header.source = frame.source.is_none() ? link.address : frame.source;
+    frame.source = {};  // the frame may be lent again
     header.destination = frame.destination;
     header.protocol = udp_port != 0 ? kProtocolUdp : wire::kIpProtocolPgm;
     header.ttl = frame.ttl;

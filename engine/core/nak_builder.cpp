@@ -1,11 +1,10 @@
 #include "engine/core/nak_builder.hpp"
 
 #include "engine/core/packet_writer.hpp"
+#include "engine/core/pgmcc_receiver.hpp"
 #include "engine/wire/octets.hpp"
 
 namespace fanfare::engine {
-
-namespace {
 
 wire::Packet towards_source(const ReceiverIdentity& identity, wire::Type type) {
     wire::Packet packet{};
@@ -16,11 +15,10 @@ wire::Packet towards_source(const ReceiverIdentity& identity, wire::Type type) {
     return packet;
 }
 
-}  // namespace
-
 bool write_nak(const ReceiverIdentity& identity, const ReceiverParameters& parameters, Address path,
                std::span<const Sqn> sqns, const checksum::Kernels& kernels, TxFrame& frame,
-               bool parity, const CongestionReport* report) {
+               bool parity, const CongestionReport* report, const PgmccReceiver* congestion,
+               Nanos now) {
     wire::Packet packet = towards_source(identity, wire::Type::nak);
     packet.sqn = sqns.front();
     packet.source = identity.ip_source;
@@ -39,6 +37,7 @@ bool write_nak(const ReceiverIdentity& identity, const ReceiverParameters& param
         const std::uint16_t own = (report->what & 1) != 0 ? report->loss : std::uint16_t{0};
         packet.options.cr = {report->what, report->lead, 0, 0, own, identity.nla};
     }
+    if (congestion != nullptr) congestion->describe(now, packet.options);
     packet.flags = wire::option_flags(wire::Type::nak, packet.options.present);
     if (parity) packet.flags |= wire::kOptParity;
     return write_control_packet(packet, FrameKind::nak, path, parameters.ttl,

@@ -18,14 +18,19 @@ struct CongestionReport {
     Sqn lead;
     std::uint16_t loss;
 };
+class PgmccReceiver;
+
+// A packet of this session towards its source, without body: ports are exchanged (RFC 8).
+wire::Packet towards_source(const ReceiverIdentity& identity, wire::Type type);
 
 // A NAK for `sqns` (ascending, 1 to 63) to the path address of the session's last SPM. Ports are
 // exchanged, as in all packets towards a source. Router Alert stands on single NAKs only. False
 // when the frame is too small. With `parity` each number names a group and, less one, how many
-// packets of it are missing (RFC 11.3.1).
+// packets of it are missing (RFC 11.3.1). With `congestion` it carries OPT_CC_FEEDBACK as of `now`.
 bool write_nak(const ReceiverIdentity& identity, const ReceiverParameters& parameters, Address path,
                std::span<const Sqn> sqns, const checksum::Kernels& kernels, TxFrame& frame,
-               bool parity = false, const CongestionReport* report = nullptr);
+               bool parity = false, const CongestionReport* report = nullptr,
+               const PgmccReceiver* congestion = nullptr, Nanos now = 0);
 
 // The answer to a POLL, unicast to the path address that it came with (RFC 14.5).
 bool write_polr(const ReceiverIdentity& identity, const ReceiverParameters& parameters,

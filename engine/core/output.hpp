@@ -32,7 +32,9 @@ struct TxFrame {
     FrameKind kind = FrameKind::odata;
     std::uint8_t ttl = 1;
     bool router_alert = false;
-    Address destination;     // group or unicast NLA
+    Address destination;  // group or unicast NLA
+    Address source;       // IP source to bear; none: the host's own (a local repairer speaks as the
+                          // source of the data, RFC 3208 9.5.2.1)
     void* handle = nullptr;  // the port's own; the engine leaves it alone
 };
 

@@ -41,6 +41,8 @@ Profile windows() {
     s.heartbeat_spm_ns = {100 * kMillisecond, 200 * kMillisecond, 400 * kMillisecond,
                           800 * kMillisecond, 1600 * kMillisecond};
     s.ttl = 255;
+    // The draft's and interop.md 5.6's initial timeout; a lan answers within milliseconds.
+    s.congestion.ack_timeout_ns = 3 * kSecond;
     s.ncf_merge_ns = 100 * kMillisecond;  // below the receivers' repeat interval of 1 s
     ReceiverParameters& r = p.receiver;
     r.nak_backoff_min_ns = 0;
@@ -74,6 +76,7 @@ Profile openpgm() {
     s.window_ns = 2 * kSecond;
     s.window_bytes = 25'000'000;
     s.ncf_merge_ns = 20 * kMillisecond;
+    s.congestion.ack_timeout_ns = 3 * kSecond;
     ReceiverParameters& r = p.receiver;
     r.nak_backoff_min_ns = 0;
     r.nak_backoff_max_ns = 50 * kMillisecond;
@@ -123,12 +126,13 @@ std::uint16_t largest_tsdu(const SourceParameters& parameters, std::uint16_t mtu
                            bool fragment) {
     constexpr std::uint32_t kOptLength = 4, kOptJoin = 8, kOptSyn = 4, kOptPacked = 4,
                             kFragmentRoom = 20, kOptFragment = 16, kOptFin = 4, kOptTgsize = 8,
-                            kOptParityGrp = 8, kEncodedLength = 2;
+                            kOptParityGrp = 8, kEncodedLength = 2, kOptCcData = 16;
     std::uint32_t options = 0;
     const bool join = parameters.announce_first || parameters.late_join_percent > 0;
     if (join) options += kOptJoin + kOptSyn;  // elsewhere OPT_SYN goes only where it happens to fit
     if (parameters.packed) options += kOptPacked;
     if (parameters.parity.on()) options += kOptTgsize;
+    if (parameters.congestion.on) options += kOptCcData;
     if (options > 0) options += kOptLength;
     if (fragment) options += options > 0 && parameters.parity.on() ? kOptFragment : kFragmentRoom;
     if (parameters.parity.on()) {

@@ -22,6 +22,14 @@ struct ParityParameters {
     bool numbers_beyond_group() const { return block_size - group_size > group_size; }
 };
 
+// Congestion control of a source (PGMCC, engine/core/pgmcc_source.hpp).
+struct CongestionParameters {
+    bool on = false;
+    // Wait for an ACK before a round trip was measured, and the longest one at all. While nobody
+    // acknowledges, one packet leaves in such a time.
+    Nanos ack_timeout_ns = 100 * kMillisecond;
+};
+
 struct SourceParameters {
     std::uint64_t rate_bits_per_s =
         1'000'000'000;  // cap on whole IP datagrams of the session; 0 = as fast as the port takes
@@ -62,6 +70,7 @@ struct SourceParameters {
     Nanos repair_hold_max_ns = 0;
     Nanos poll_interval_ns = 0;  // receivers are counted so often (RFC 14, 15.2.3); 0: on demand
     Nanos poll_backoff_ns = 20 * kMillisecond;  // POLL_BO_IVL
+    CongestionParameters congestion;
 };
 
 struct ReceiverParameters {
@@ -87,6 +96,7 @@ struct ReceiverParameters {
     // so that two groups of the largest k fit. 0: parity is ignored and losses are asked for one
     // by one.
     std::uint32_t parity_bytes = 512u << 10;
+    bool congestion_feedback = true;  // answers sources that ask for it (PGMCC): ACKs, loss on NAKs
 };
 
 enum class ProfileName : std::uint8_t { lan = 0, windows = 1, openpgm = 2 };

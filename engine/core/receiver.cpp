@@ -111,6 +111,7 @@ Verdict Receiver::Parts::on_confirmation(const wire::Packet& packet,
         }
         if (ordinal >= opened) continue;
         if (ncf) {
+            redirect.confirmed(ordinal);
             naks.confirmed(ordinal, now);
         } else {
             naks.overheard(ordinal, now);
@@ -185,6 +186,8 @@ Verdict Receiver::Parts::judge(const wire::Packet& packet, std::span<const std::
         case wire::Type::poll:
             verdict = on_poll(packet, tpdu);
             break;
+        case wire::Type::polr:
+            return on_redirect(packet, tpdu, ip_source);
         case wire::Type::spmr:
             if (!intact(packet, tpdu)) return Verdict::checksum_wrong;
             spm_request.request_overheard(now, random);
@@ -238,8 +241,11 @@ void Receiver::Parts::send_nak(Address destination, std::span<const std::uint64_
     }
     const auto write = [&](std::span<const Sqn> named, bool for_parity) {
         TxFrame* const frame = named.empty() ? nullptr : out.next();
+        // A repairer that gives no parity is not asked for any (RFC 9.5.3.1).
+        if (for_parity && !redirect.takes(true)) destination = source_path();
         if (frame == nullptr || !write_nak(identity, parameters, destination, named, kernels,
-                                           *frame, for_parity, report ? &*report : nullptr)) {
+                                           *frame, for_parity, report ? &*report : nullptr,
+                                           congestion.active() ? &congestion : nullptr, now)) {
             return;
         }
         out.commit();
@@ -250,9 +256,50 @@ void Receiver::Parts::send_nak(Address destination, std::span<const std::uint64_
     write({groups.data(), group_count}, true);
 }
 
+Verdict Receiver::Parts::on_redirect(const wire::Packet& packet, std::span<const std::byte> tpdu,
+                                     Address ip_source) {
+    if (!packet.options.has(wire::OptionBit::redirect)) return Verdict::not_for_receiver;
+    // It bears the source's address (9.5.2.1): whoever can do that could send RDATA as well.
+    if (ip_source != identity.ip_source) return Verdict::untrusted_source;
+    if (!intact(packet, tpdu)) return Verdict::checksum_wrong;
+    const bool parity_too = (packet.flags & wire::kOptParity) != 0;
+    return redirect.offered(packet.options.redirect.dlr, parity_too, now)
+               ? Verdict::accepted
+               : Verdict::not_for_receiver;
+}
+
+Address Receiver::Parts::nak_destination(std::span<const std::uint64_t> due, Output& out) {
+    const bool source_can_help = source_trail <= window.next();
+    const bool held = redirect.watching() && window.held(redirect.watched());
+    if (redirect.asking(due.front(), due.back(), held, source_can_help, now) && !source_can_help) {
+        lose(out);
+    }
+    return redirect.active() ? redirect.repairer() : source_path();
+}
+
+void Receiver::Parts::congestion_data(const wire::Packet& packet, Output& out) {
+    if (packet.type != wire::Type::odata) return;
+    const auto& said = packet.options.cc_data;
+    congestion.on_data(packet.sqn, said.timestamp_ms, said.acker, now, random);
+    send_ack(out);
+}
+
+void Receiver::Parts::send_ack(Output& out) {
+    if (congestion.next_deadline() > now) return;
+    TxFrame* const frame = out.next();
+    if (frame == nullptr ||
+        !write_ack(identity, parameters, path.is_none() ? identity.ip_source : path, congestion,
+                   now, kernels, *frame)) {
+        stalled = true;
+        return;
+    }
+    out.commit();
+    congestion.acked();
+    ++statistics.acks_sent;
+}
+
 void Receiver::Parts::send_naks(Output& out) {
     if (!may_nak()) return;
-    const Address destination = path.is_none() ? identity.ip_source : path;
     std::uint32_t budget = kTimerStepsPerTick;
     std::array<std::uint64_t, wire::kNakListMax + 1> due;
     const std::size_t most = parameters.nak_lists ? due.size() : 1;
@@ -264,6 +311,8 @@ void Receiver::Parts::send_naks(Output& out) {
         }
         const auto result = naks.run(now, window.next(), random, budget, {due.data(), most});
         if (result.count > 0) {
+            const Address destination = nak_destination({due.data(), result.count}, out);
+            if (state != SessionState::open) return;
             send_nak(destination, {due.data(), result.count}, out);
         }
         if (result.lost != 0) {
@@ -328,6 +377,7 @@ void Receiver::on_tick(Nanos now, Output& out) {
         return;
     }
     if (!r.send_spmrs(out) || !r.send_polr(out)) return;
+    r.send_ack(out);
     if (r.window.started()) {
         r.open_missing(kOpenedPerTick);
         r.send_naks(out);
@@ -343,6 +393,7 @@ Nanos Receiver::next_deadline() const {
     if (r.stalled) return r.now;
     Nanos at =
         std::min({r.end.silent_at(), r.spm_request.next_deadline(), r.poll_answer.next_deadline()});
+    at = std::min(at, r.congestion.next_deadline());
     if (r.window.started()) {
         if (r.more_to_open()) return r.now;
         if (r.may_nak()) at = std::min(at, r.naks.next_deadline());
@@ -391,6 +442,12 @@ Sqn Receiver::trail() const {
 }
 Sqn Receiver::lead() const {
     return static_cast<Sqn>(parts_->window.lead());
+}
+Address Receiver::path() const {
+    return parts_->source_path();
+}
+Address Receiver::repairer() const {
+    return parts_->redirect.repairer();
 }
 
 }  // namespace fanfare::engine

@@ -29,7 +29,10 @@ struct ReceiverIdentity {
     std::uint16_t destination_port = 0;
     Address group;      // IP destination of the session's data
     Address ip_source;  // IP source of its first SPM or ODATA: all later packets must come from it
-    Address nla;        // own address, for congestion reports (RFC 12.5); none: none are made
+    // This host's own address on the way to the source; none: no congestion reports or feedback
+    // (RFC 12.5).
+    Address nla;
+    std::uint8_t prefix = 0;  // bits of its subnet; 0: local repairers are not followed
 };
 
 // One packet of a burst, decoded. `tpdu` is the packet's octets, `packet` points into them.
@@ -74,7 +77,8 @@ struct ReceiverStatistics {  // wsrm.md 2.4, and what status shows
                   // Parity packets: intact ones, those that were not needed, those without room,
                   // those that contradicted others or decoded to nonsense; packets made of them.
         parity_received = 0, parity_unneeded = 0, parity_dropped = 0, parity_rejected = 0,
-                  parity_decoded = 0;
+                  parity_decoded = 0,
+                  acks_sent = 0;  // of congestion control
     std::uint64_t verdicts[static_cast<std::size_t>(Verdict::count_)] = {};
 };
 
@@ -129,6 +133,11 @@ class Receiver {
     const ReceiverIdentity& identity() const;
     Sqn trail() const;
     Sqn lead() const;
+    // Where NAKs go while no local repairer has offered itself; the source's address until an SPM
+    // came.
+    Address path() const;
+    // The local repairer that NAKs go to now; none.
+    Address repairer() const;
 
   private:
     struct Parts;

@@ -47,7 +47,8 @@ void Receiver::Parts::trail_moved(Sqn trail, Output& out) {
     const std::uint64_t ordinal = window.ordinal_of(trail);
     if (ordinal <= source_trail || ordinal > window.lead() + 1) return;
     source_trail = ordinal;
-    if (ordinal > window.next()) lose(out);
+    // A local repairer may hold what the source has let go.
+    if (ordinal > window.next() && !redirect.active()) lose(out);
 }
 
 void Receiver::Parts::jumped(Sqn trail, Output& out) {
@@ -135,6 +136,7 @@ Verdict Receiver::Parts::on_data(const wire::Packet& packet, std::span<const std
     if (!spm_seen) spm_request.data_heard(now, random);
     judge_late(ordinal, packet.options.has(OptionBit::syn), out);
     if (packet.options.has(OptionBit::fin)) end.fin(ordinal);
+    if (packet.options.has(OptionBit::cc_data)) congestion_data(packet, out);
     if (parity_on) parity_data(packet, ordinal, out);
     if (ordinal == window.next() && !contiguous(out)) return Verdict::accepted;
     if (in_order) {

@@ -11,11 +11,13 @@
 #include "engine/core/nak_scheduler.hpp"
 #include "engine/core/parity_groups.hpp"
 #include "engine/core/parity_timing.hpp"
+#include "engine/core/pgmcc_receiver.hpp"
 #include "engine/core/poll_answer.hpp"
 #include "engine/core/random.hpp"
 #include "engine/core/rate_meter.hpp"
 #include "engine/core/receive_window.hpp"
 #include "engine/core/receiver.hpp"
+#include "engine/core/redirect.hpp"
 #include "engine/core/session_end.hpp"
 #include "engine/core/session_start.hpp"
 #include "engine/core/spm_request.hpp"
@@ -25,6 +27,10 @@ namespace fanfare::engine {
 // Missing numbers that get their NAK state in one packet; the rest goes with the next tick, which
 // next_deadline() asks for at once.
 inline constexpr std::uint32_t kOpenedPerPacket = 256;
+
+// Answers to an acker's election spread over at least this: a thousand receivers in a millisecond
+// are as many packets as a source takes from data at full speed.
+inline constexpr Nanos kElectionBackoff = kMillisecond;
 
 struct Receiver::Parts {
     Parts(const ReceiverParameters& p, const ReceiveMemory& memory, const checksum::Kernels& k,
@@ -56,6 +62,8 @@ struct Receiver::Parts {
     ReceiverStatistics statistics;
     std::unique_ptr<ParityGroups> parity;  // null: parity is ignored
     ParityTiming timing;
+    PgmccReceiver congestion;
+    Redirect redirect;
 
     SessionState state = SessionState::open;
     ResetCause cause = ResetCause::none;
@@ -101,6 +109,9 @@ struct Receiver::Parts {
         reports_wanted = 0;
         spm_request.start(parameters.spmr_wait_ns);
         end.start(parameters.silence_ns, time);
+        redirect.start(who.nla, who.prefix);
+        congestion.start(parameters.congestion_feedback ? who.nla : Address{},
+                         std::max(parameters.nak_backoff_max_ns, kElectionBackoff));
         meter.start(time);
         statistics = {};
         state = SessionState::open;
@@ -209,6 +220,15 @@ struct Receiver::Parts {
     bool send_spmrs(Output& out);
     bool send_polr(Output& out);
     void send_naks(Output& out);
+    // A designated local repairer's POLR (RFC 9.5.4).
+    Verdict on_redirect(const wire::Packet& packet, std::span<const std::byte> tpdu,
+                        Address ip_source);
+    Address source_path() const { return path.is_none() ? identity.ip_source : path; }
+    // Where NAKs for these numbers go; gives up a repairer that does not answer.
+    Address nak_destination(std::span<const std::uint64_t> due, Output& out);
+    // ACKs that are due (congestion control).
+    void send_ack(Output& out);
+    void congestion_data(const wire::Packet& packet, Output& out);
     void send_nak(Address destination, std::span<const std::uint64_t> due, Output& out);
     void sample_window();
 };

@@ -76,6 +76,7 @@ void Source::on_tick(Nanos now, Output& out) {
     s.repair_at = kNever;
     if (!s.send_confirms(out)) return;
     s.advance_trail();
+    if (s.congestion) s.tick_congestion();
     if (s.parity && s.parity->owed() && !s.closing.aborting() && !s.send_parity(out) && s.stalled) {
         return;
     }
@@ -142,6 +143,12 @@ void Source::on_packet(const wire::Packet& packet, Address ip_source, Nanos now,
                 ++s.statistics.polrs_received;
             }
             return;
+        case wire::Type::ack:
+            if (ours && s.congestion) {
+                s.hear_feedback(packet, ip_source, true);
+                return;
+            }
+            [[fallthrough]];
         default:
             ++s.statistics.rejected;
             return;
@@ -153,6 +160,7 @@ void Source::on_packet(const wire::Packet& packet, Address ip_source, Nanos now,
         return;
     }
     s.closing.nak_heard(now);
+    if (s.congestion) s.hear_feedback(packet, ip_source, false);
     if (for_parity) {
         s.parity->repairs().nak(packet, ip_source, s.window, s.service, now, s.statistics);
     } else {
@@ -172,6 +180,7 @@ Nanos Source::next_deadline() const {
     Nanos at = std::min(s.schedule.next(), s.advance.next_deadline());
     at = std::min(at, s.closing.deadline());
     if (s.closing.open() && s.metering) at = std::min(at, std::max(s.polls.next_deadline(), s.now));
+    if (s.congestion) at = std::min(at, s.congestion->next_deadline());
     if (!s.service.pending().empty() && (!s.data_waits || s.share.allows())) {
         at = std::min(at, s.repair_at == kNever ? s.now : s.repair_at);
     }

@@ -37,6 +37,15 @@ struct Publish {
     std::uint64_t release_position = 0;  // caller's log position behind this packet; grows
 };
 
+struct CongestionStatistics {  // as of the last feedback or timeout; zeros without the control
+    std::uint64_t window_millis = 0;  // thousandths of packets
+    std::int64_t tokens_millis = 0;   // below zero when the window shrank under what is in flight
+    Address acker;                    // none: an election
+    std::uint16_t acker_loss = 0;     // of 65,536
+    Nanos acker_round_trip_ns = 0;
+    std::uint64_t acker_changes = 0, halvings = 0, timeouts = 0;
+};
+
 struct SourceStatistics {  // wsrm.md 2.3, and what status shows
     std::uint64_t data_bytes_sent = 0, total_bytes_sent = 0, odata_packets_sent = 0,
                   rdata_packets_sent = 0, spm_sent = 0, ncf_sent = 0, naks_received = 0,
@@ -50,7 +59,9 @@ struct SourceStatistics {  // wsrm.md 2.3, and what status shows
         nnaks_received = 0, polls_sent = 0, polrs_received = 0,
                   receivers_estimated = 0,  // by polls; 0 before the first count
         repairers_found = 0,                // by the last poll for them
-        nak_backoff_us = 0, repair_hold_us = 0;
+        nak_backoff_us = 0, repair_hold_us = 0,
+                  acks_received = 0;  // of congestion control
+    CongestionStatistics congestion;
 };
 
 class Source {

@@ -157,6 +157,10 @@ void SourcePackets::set_options(const DataContents& contents, const SendEntry& e
     }
     if (contents.syn) packet.options.set(wire::OptionBit::syn);
     if (entry.packed) packet.options.set(wire::OptionBit::packed);
+    if (contents.congestion != nullptr) {
+        packet.options.set(wire::OptionBit::cc_data);
+        packet.options.cc_data = {contents.congestion->timestamp_ms, contents.congestion->acker};
+    }
     if (entry.group_size != 0) {
         packet.options.set(wire::OptionBit::curr_tgsize);
         packet.options.curr_tgsize.actual_size = entry.group_size;
@@ -167,7 +171,7 @@ void SourcePackets::set_options(const DataContents& contents, const SendEntry& e
 
 std::uint32_t SourcePackets::data_size(const DataContents& contents, const SendEntry& entry) const {
     if (!entry.fragment && !entry.packed && entry.group_size == 0 && !contents.join &&
-        !contents.syn) {
+        !contents.syn && contents.congestion == nullptr) {
         return static_cast<std::uint32_t>(wire::kDataHeaderSize) + entry.length;
     }
     wire::Packet packet{};
@@ -182,7 +186,7 @@ bool SourcePackets::write_data(const DataContents& contents, const SendEntry& en
     std::size_t header = wire::kDataHeaderSize;
     std::byte* const packet_start = frame.data;
     if (!entry.fragment && !entry.packed && entry.group_size == 0 && !contents.join &&
-        !contents.syn) {
+        !contents.syn && contents.congestion == nullptr) {
         if (frame.capacity < header) return false;
         std::memcpy(packet_start, plain_, header);
         packet_start[kTypeOffset] = static_cast<std::byte>(type);
@@ -271,6 +275,8 @@ bool SourcePackets::syn_fits(const SendEntry& first) const {
     const std::uint32_t repair =
         data_size(contents, alone) + datagram_overhead(parameters_.router_alert, udp_);
     if (parameters_.announce_first || parameters_.late_join_percent > 0) contents.join = 0;
+    const CongestionMark mark;
+    if (parameters_.congestion.on) contents.congestion = &mark;
     const std::uint32_t original = data_size(contents, first) + datagram_overhead(false, udp_);
     return repair <= mtu_ && original <= mtu_;
 }

@@ -23,6 +23,12 @@ constexpr std::uint32_t datagram_overhead(bool router_alert, bool udp) {
     return (router_alert ? 24u : 20u) + (udp ? 8u : 0u);
 }
 
+// What an ODATA says for congestion control (interop.md 5.6).
+struct CongestionMark {
+    std::uint32_t timestamp_ms = 0;
+    Address acker;  // none: an election
+};
+
 class SourcePackets {
   public:
     SourcePackets(const SourceParameters& parameters, const SourceIdentity& identity,
@@ -48,6 +54,7 @@ class SourcePackets {
         bool repair = false;
         bool syn = false;
         std::optional<Sqn> join;
+        const CongestionMark* congestion = nullptr;  // OPT_CC_DATA
     };
     // Copies and sums the payload in one pass; `sum` becomes its partial sum. False when the frame
     // is too small.

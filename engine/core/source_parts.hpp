@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/core/pgmcc_source.hpp"
 #include "engine/core/poll_round.hpp"
 #include "engine/core/random.hpp"
 #include "engine/core/rate_limiter.hpp"
@@ -49,6 +50,9 @@ struct Source::Parts {
           tsdu(engine::largest_tsdu(p, mtu, udp, false)),
           tsdu_fragment(engine::largest_tsdu(p, mtu, udp, true)),
           spms_owed(std::max(p.start_spms, 1u)) {
+        if (p.congestion.on) {
+            congestion = std::make_unique<PgmccSource>(p.congestion, p.window_packets);
+        }
         if (p.parity.on()) {
             parity =
                 std::make_unique<SourceParity>(p, std::max(tsdu, tsdu_fragment), k, parity_kernels);
@@ -70,7 +74,8 @@ struct Source::Parts {
     RateMeter meter;
     SourceStatistics statistics;
     std::uint16_t tsdu, tsdu_fragment;
-    std::unique_ptr<SourceParity> parity;  // null: the session has none
+    std::unique_ptr<SourceParity> parity;     // null: the session has none
+    std::unique_ptr<PgmccSource> congestion;  // null: the session has no congestion control
 
     std::uint32_t
         spms_owed;  // SPMs to send at once: at the start, at the end, when the trail moved
@@ -276,6 +281,7 @@ struct Source::Parts {
     enum class Sent : std::uint8_t { yes, no_frame, no_tokens, no_window };
 
     Sent send_data(const Publish& item, Output& out) {
+        if (congestion && !congestion->allows()) return Sent::no_window;
         if (parity && parity->unused(window.next()) > 0) {
             const Sent skipped = skip_unused(out);
             if (skipped != Sent::yes) return skipped;
@@ -306,6 +312,11 @@ struct Source::Parts {
         if (first) syn_on_first = packets.syn_fits(entry);
         SourcePackets::DataContents contents{static_cast<Sqn>(ordinal), trail(), false,
                                              first && syn_on_first, join(1)};
+        CongestionMark mark;
+        if (congestion) {
+            mark = {PgmccSource::timestamp_ms(now), congestion->acker()};
+            contents.congestion = &mark;
+        }
         const std::uint32_t datagram =
             packets.datagram_size(FrameKind::odata, packets.data_size(contents, entry));
         if (!limiter.allows(datagram, now)) {
@@ -314,6 +325,7 @@ struct Source::Parts {
         }
         if (!packets.write_data(contents, entry, *frame, entry.sum)) return Sent::no_frame;
         window.commit();
+        if (congestion) congestion->data_sent(static_cast<Sqn>(ordinal), now);
         if (parity) {
             parity->data_sent(ordinal, entry, frame->data + frame->length - item.length, service);
         }
@@ -357,6 +369,12 @@ struct Source::Parts {
     void shorten_group();
     // Shortens the open group and sends its parity. False when heartbeats begin anew with it.
     bool end_group(Output& out);
+
+    // Congestion control: feedback on NAKs, and ACKs (source_congestion.cpp). With `ack` false the
+    // packet is a NAK.
+    void hear_feedback(const wire::Packet& packet, Address ip_source, bool ack);
+    void tick_congestion();
+    void congestion_changed();
 
     void drop_oldest() {
         service.passed(window.trail());

@@ -7,7 +7,8 @@ namespace fanfare::engine {
 
 std::size_t Source::Parts::send_run(std::span<const Publish> items, Output& out) {
     // The first packet bears OPT_SYN, and OPT_JOIN stands on what may still be joined.
-    if (parity || window.next() == window.first() || join(1) || !service.pending().empty())
+    if (parity || congestion || window.next() == window.first() || join(1) ||
+        !service.pending().empty())
         return 0;
     const bool by_time = advance.by_time();
     const std::uint32_t overhead = packets.datagram_size(FrameKind::odata, 0);

@@ -32,7 +32,7 @@ std::vector<Datagram> Frames::take(Output& out, Address from) {
     for (const TxFrame& frame : out.frames()) {
         result.push_back({{frame.data, frame.data + frame.length},
                           frame.kind,
-                          from,
+                          frame.source.is_none() ? from : frame.source,
                           frame.destination,
                           frame.ttl,
                           frame.router_alert});
@@ -64,8 +64,14 @@ Pair::Pair(const PairParameters& p) : parameters(p), random_(p.seed), frames_(p.
     source = std::make_unique<Source>(p.source, identity, p.mtu, p.udp, checksum::best_kernels());
     subscribers.resize(p.receivers);
     for (Subscriber& s : subscribers) {
-        s.index.resize(p.index_entries);
-        s.log.resize(p.log_bytes);
+        const bool repairs = p.repairer && &s == &subscribers[0];
+        s.index.resize(repairs ? p.repairer_index_entries : p.index_entries);
+        s.log.resize(repairs ? p.repairer_log_bytes : p.log_bytes);
+        if (repairs) {
+            s.repairer =
+                std::make_unique<LocalRepairer>(RepairerParameters{}, ReceiveMemory{s.index, s.log},
+                                                p.mtu, p.udp, checksum::best_kernels());
+        }
         s.receiver = std::make_unique<Receiver>(p.receiver, ReceiveMemory{s.index, s.log},
                                                 checksum::best_kernels());
     }
@@ -103,6 +109,9 @@ void Pair::transmit(std::vector<Datagram> datagrams, std::size_t sender) {
             }
             // The source hears multicast requests too.
             if (sender != kToSource) fly(datagram, kToSource, sender);
+        } else if (const std::size_t to = datagram.to.v4 - receiver_address(0).v4;
+                   to < subscribers.size()) {
+            fly(datagram, to, sender);
         } else if (datagram.to == kSourceAddress) {
             fly(datagram, kToSource, sender);
             if (parameters.multicast_naks && datagram.kind == FrameKind::nak) {
@@ -118,10 +127,12 @@ void Pair::fly(const Datagram& datagram, std::size_t to, std::size_t receiver) {
     if (drop && drop(datagram, receiver)) return;
     const auto chance = [this] { return static_cast<double>(random_.next() >> 11) * 0x1p-53; };
     if (chance() < parameters.link.loss) return;
+    const Nanos waits = wait ? wait(datagram, receiver) : 0;
+    if (waits == kNever) return;
     const int copies = chance() < parameters.link.duplicate ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
         Flight flight{
-            now + parameters.link.delay_ns + random_.between(0, parameters.link.jitter_ns),
+            now + waits + parameters.link.delay_ns + random_.between(0, parameters.link.jitter_ns),
             order_++, to, datagram};
         if (chance() < parameters.link.corrupt) {
             auto& octets = flight.datagram.octets;
@@ -154,14 +165,40 @@ void Pair::deliver(Flight flight) {
     if (!s.started) {
         if (packet.type != wire::Type::spm && packet.type != wire::Type::odata) return;
         s.started = true;
-        s.receiver->start({kTsi, kDataPort, kGroup, flight.datagram.from},
-                          parameters.seed + flight.to, now);
+        ReceiverIdentity identity{kTsi, kDataPort, kGroup, flight.datagram.from,
+                                  receiver_address(flight.to)};
+        if (s.repairer) {
+            s.repairer->start(identity);
+        } else if (parameters.repairer) {
+            identity.prefix = parameters.prefix;
+        }
+        s.receiver->start(identity, parameters.seed + flight.to, now);
+    }
+    if (s.repairer) {
+        hear_as_repairer(s, flight, packet);
+        if (!flight.datagram.to.is_multicast()) return;
     }
     s.receiver->open_burst(packet.payload.size());
     s.receiver->on_packet(packet, flight.datagram.octets, flight.datagram.from, now, out);
     for (const Event& e : out.events()) s.events.push_back(e);
     transmit(frames_.take(out, receiver_address(flight.to)), flight.to);
     collect(s);
+}
+
+namespace {
+
+LocalRepairer::Window window_of(Receiver& receiver) {
+    return {receiver.start_ordinal(), receiver.next_ordinal(), receiver.lead(),
+            receiver.open_burst(0), receiver.path()};
+}
+
+}  // namespace
+
+void Pair::hear_as_repairer(Subscriber& s, const Flight& flight, const wire::Packet& packet) {
+    Output out = frames_.output();
+    s.repairer->on_packet(packet, !flight.datagram.to.is_multicast(), window_of(*s.receiver), now,
+                          out);
+    transmit(frames_.take(out, receiver_address(flight.to)), flight.to);
 }
 
 void Pair::collect(Subscriber& s) {
@@ -194,6 +231,10 @@ void Pair::tick(Subscriber& s, std::size_t i) {
     s.receiver->on_tick(now, out);
     for (const Event& e : out.events()) s.events.push_back(e);
     transmit(frames_.take(out, receiver_address(i)), i);
+    if (!s.repairer) return;
+    out = frames_.output();
+    s.repairer->on_tick(window_of(*s.receiver), now, out);
+    transmit(frames_.take(out, receiver_address(i)), i);
 }
 
 void Pair::step_source() {
@@ -221,6 +262,7 @@ Nanos Pair::next_event() const {
     at = std::min(at, source->next_deadline());
     for (const Subscriber& s : subscribers) {
         if (s.started) at = std::min(at, s.receiver->next_deadline());
+        if (s.repairer) at = std::min(at, s.repairer->next_deadline());
     }
     return at;
 }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/local_repairer.hpp"
 #include "engine/core/profile.hpp"
 #include "engine/core/random.hpp"
 #include "engine/core/receiver.hpp"
@@ -61,6 +62,7 @@ struct Subscriber {
     std::vector<IndexEntry> index;
     std::vector<std::byte> log;
     std::unique_ptr<Receiver> receiver;
+    std::unique_ptr<LocalRepairer> repairer;  // of a host that is one
     bool started = false;
     bool listening = true;  // a late joiner starts with false
     std::uint64_t cursor = 0;
@@ -86,6 +88,11 @@ struct PairParameters {
     bool udp = false;
     bool multicast_naks = false;  // receivers hear each other's NAKs
     Sqn first_sqn = 0;            // used with source.random_first_sqn = false
+    // The first subscriber is a local repairer with a window of its own size; the others follow
+    // offers of hosts outside their subnet.
+    bool repairer = false;
+    std::size_t repairer_index_entries = 1u << 14, repairer_log_bytes = 1u << 22;
+    std::uint8_t prefix = 32;
 };
 
 class Pair {
@@ -113,6 +120,8 @@ class Pair {
     // Asked for each packet and receiver (towards the source: receiver = its sender): true drops
     // it.
     std::function<bool(const Datagram&, std::size_t receiver)> drop;
+    // How long a packet waits on its way besides the link's delay; kNever loses it.
+    std::function<Nanos(const Datagram&, std::size_t receiver)> wait;
     // Sees each packet once as it is sent.
     std::function<void(const Datagram&)> tap;
     std::vector<std::string> sent;
@@ -134,6 +143,7 @@ class Pair {
     void fly(const Datagram& datagram, std::size_t to, std::size_t receiver);
     void deliver(Flight flight);
     void tick(Subscriber& subscriber, std::size_t i);
+    void hear_as_repairer(Subscriber& subscriber, const Flight& flight, const wire::Packet& packet);
     void collect(Subscriber& subscriber);
     Nanos next_event() const;
     void advance_to(Nanos time);

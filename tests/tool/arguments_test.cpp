@@ -36,6 +36,8 @@ TEST(Arguments, PubIsAStreamUnlessSaidOtherwise) {
     EXPECT_EQ(a.publish.mode, PublishMode::stream);
     EXPECT_EQ(a.publish.session.group.group, "239.1.1.1");
     EXPECT_EQ(a.publish.session.group.port, 7500);
+    EXPECT_FALSE(a.publish.congestion_control);
+    EXPECT_TRUE(parsed("pub 239.1.1.1:7500 --congestion-control").publish.congestion_control);
     EXPECT_FALSE(a.publish.rate_bits || a.publish.ttl || a.publish.session.profile);
 }
 
@@ -141,6 +143,8 @@ TEST(Arguments, EveryWrongLineIsNamedInOneLine) {
         {"pub 239.1.1.1:1 --pack", {"--pack", "--lines"}},
         {"pub 239.1.1.1:1 --zmq", {"--zmq", "--lines"}},
         {"pub 239.1.1.1:1 --zmq --lines --pack", {"--pack"}},
+        {"pub 239.1.1.1:1 --zmq --lines --congestion-control", {"--congestion-control"}},
+        {"pub 239.1.1.1:1 --profile openpgm --congestion-control", {"--congestion-control"}},
         {"pub 239.1.1.1:1 --fec 8", {"--fec", "8"}},
         {"pub 239.1.1.1:1 --fec 12,2", {"--fec", "12"}},
         {"pub 239.1.1.1:1 --fec 256,2", {"--fec", "256"}},

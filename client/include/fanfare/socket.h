@@ -48,6 +48,8 @@ extern "C" {
     2007 /* receiver: only sessions from this IPv4 address, host byte order; 0 = any */
 #define FANFARE_LOOPBACK 2008       /* 1 (default): receivers on this host get the data too */
 #define FANFARE_RECEIVE_WINDOW 2009 /* uint64_t, octets of a session's receive window */
+#define FANFARE_CONGESTION_CONTROL \
+    2010 /* 1: the sender slows down to its slowest receiver (PGMCC); 0 (default) */
 
 /* The daemon's socket for the calls that follow in this process: `path`, or with NULL
  * $FANFARE_CONTROL, else /run/fanfare/control.sock. Sockets that exist already stay with their
