@@ -50,9 +50,8 @@ class ParityRepairs {
              RepairService& service, Nanos now, SourceStatistics& statistics) {
         const bool list = packet.options.has(wire::OptionBit::nak_list);
         const std::size_t listed = list ? packet.options.nak_list.count : 0;
-        const std::size_t admitted = service.admit(requester, listed + 1, window, now, statistics);
         const Nanos merge = service.hold().hold();
-        for (std::size_t i = 0; i < admitted; ++i) {
+        for (std::size_t i = 0; i <= listed; ++i) {
             const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
             ++statistics.naks_received;
             ++statistics.parity_naks_received;
@@ -64,6 +63,7 @@ class ParityRepairs {
                 continue;
             }
             Group& g = at(group);
+            if (g.wanted < count && !service.admit(requester, window, now, statistics)) continue;
             if (count > g.asked || now - g.ncf_at >= service.hold().confirm_gap()) {
                 g.asked = std::max(g.asked, count);
                 confirms_.insert(group / k_);

@@ -33,14 +33,13 @@ class RepairService {
     const RepairQueue& pending() const { return repairs_; }
     bool must_confirm() const { return !confirms_.empty(); }
 
-    // Of the numbers of a NAK, how many its sender may still ask for; the rest is shed.
-    std::size_t admit(Address requester, std::size_t numbers, const SendWindow& window, Nanos now,
-                      SourceStatistics& statistics) {
-        const std::size_t admitted = requesters_.take(
-            requester, static_cast<std::uint32_t>(numbers), window.next(), window.size(), now);
-        statistics.naks_received += numbers - admitted;
-        statistics.naks_shed += numbers - admitted;
-        return admitted;
+    // Whether this requester may cause one more repair. Asking again for what waits is free: a slow
+    // source is asked often.
+    bool admit(Address requester, const SendWindow& window, Nanos now,
+               SourceStatistics& statistics) {
+        if (requesters_.take(requester, 1, window.next(), window.size(), now) > 0) return true;
+        ++statistics.naks_shed;
+        return false;
     }
 
     // All numbers of a NAK whose addresses were judged already.
@@ -48,9 +47,8 @@ class RepairService {
              SourceStatistics& statistics) {
         const bool list = packet.options.has(wire::OptionBit::nak_list);
         const std::size_t listed = list ? packet.options.nak_list.count : 0;
-        const std::size_t admitted = admit(requester, listed + 1, window, now, statistics);
         bool first_asked = false, shared = false;
-        for (std::size_t i = 0; i < admitted; ++i) {
+        for (std::size_t i = 0; i <= listed; ++i) {
             const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
             ++statistics.naks_received;
             const std::uint64_t ordinal = window.ordinal_of(sqn);
@@ -66,6 +64,10 @@ class RepairService {
                 continue;
             }
             if (entry.rdata_at != SendWindow::kLongAgo) ++statistics.naks_after_rdata;
+            const std::uint32_t repairs = entry.repairs & ~std::uint32_t{SendEntry::kShared};
+            const bool repair =
+                !repairs_.contains(ordinal) && now - entry.rdata_at >= hold_.repair_gap(repairs);
+            if (repair && !admit(requester, window, now, statistics)) continue;
             switch (who_asks(entry, ordinal, mark(requester), now)) {
                 case Asks::first:
                     first_asked = true;
@@ -80,8 +82,7 @@ class RepairService {
             }
             if (now - entry.ncf_at >= hold_.confirm_gap()) confirms_.insert(ordinal);
             // A NAK that crossed its RDATA on the way needs no second one.
-            const std::uint32_t repairs = entry.repairs & ~std::uint32_t{SendEntry::kShared};
-            if (now - entry.rdata_at >= hold_.repair_gap(repairs)) repairs_.insert(ordinal);
+            if (repair) repairs_.insert(ordinal);
         }
         if (first_asked) {
             hold_.fresh();

@@ -223,8 +223,7 @@ TEST_F(SourceAlone, OneRequesterCannotTurnListsIntoAFlood) {
         repairs += tick(FrameKind::rdata).size();
         now += 150 * kMicrosecond;
     }
-    EXPECT_GT(source->statistics().naks_shed, 100'000u);
-    EXPECT_LE(repairs, 6000u);
+    EXPECT_LE(repairs, 3000u) << "of 126,000 that were asked for";
     EXPECT_EQ(hear(nak({150}), 1).size(), 1u) << "others are served";
 }
 
