@@ -49,13 +49,13 @@ struct alignas(ipc::kCacheLine) ReceiveSession {
     std::uint32_t slot = 0;       // its timer
     std::uint32_t interface = 0;  // where its first packet came in; copies elsewhere are ignored
     std::uint16_t udp_port = 0;
-    Address group, ip_source;     // of its identity
-    bool has_hop = false;   // nexthop_learnt is known
-    MacAddress hop;         // Ethernet source of the last SPM
-    bool opened = false;    // session_opened was told
-    bool ended = false;     // end is published
-    bool touched = false;   // stands in this turn's list
-    bool in_burst = false;  // stands in this burst's list
+    Address group, ip_source;  // of its identity
+    bool has_hop = false;      // nexthop_learnt is known
+    MacAddress hop;            // Ethernet source of the last SPM
+    bool opened = false;       // session_opened was told
+    bool ended = false;        // end is published
+    bool touched = false;      // stands in this turn's list
+    bool in_burst = false;     // stands in this burst's list
     std::uint8_t burst_first = 0, burst_last = 0, burst_count = 0;  // its packets in the batch
     std::size_t burst_bytes = 0;  // payload that this burst brings at most
     bool wake_wanted = false;
