@@ -19,8 +19,8 @@ def output(*argv, timeout=120):
     return done.stdout
 
 
-def micro(options, program, pattern, counter):
-    """Benchmark's name -> summary of one of its counters over the repetitions, which a Watch stands around."""
+def micro(options, program, pattern, *counters):
+    """For each of the counters: benchmark's name -> summary over the repetitions, which a Watch stands around."""
     path = options.build / 'bench' / program
     if not path.exists():
         raise BenchError(f'{path} was not built')
@@ -34,14 +34,14 @@ def micro(options, program, pattern, counter):
         if run.get('error_occurred'):
             raise BenchError(f"{run['name']}: {run.get('error_message')}")
         if run.get('run_type') != 'aggregate':
-            values.setdefault(run['run_name'].removesuffix('/manual_time'), []).append({'value': run[counter]})
+            values.setdefault(run['run_name'].removesuffix('/manual_time'), []).append(run)
     if not values:
         raise BenchError(f'{program} has no bench {pattern}')
     if watch.void():
         for results in values.values():
             for result in results:
                 result['void'] = watch.void()
-    return {name: summary(results, lambda r: r['value']) for name, results in values.items()}
+    return [{name: summary(results, lambda r: r[counter]) for name, results in values.items()} for counter in counters]
 
 
 def in_turn(options, cases):
@@ -95,13 +95,13 @@ def null_io(options, cores, stack, seconds):
             stderr=subprocess.STDOUT, text=True)
         stack.callback(stop, side)
         sides.append(side)
-    time.sleep(seconds + 3)
+    time.sleep(seconds + 4)
     rates = []
     for side in sides:
         stop(side)
         said = side.stdout.read()
         found = [int(x) for x in re.findall(r'Rx-pps:\s+(\d+)', said)]
-        if len(found) < 6:
+        if len(found) < 4:
             raise BenchError(f'testpmd: {said.strip()[-200:]}')
         # Two ports a period; the first periods fill pools.
         pairs = [a + b for a, b in zip(found[::2], found[1::2])]
