@@ -256,9 +256,8 @@ GOALS = {
 }
 
 
-def measure(options, names):
-    """Rows of these goals; a goal that can't be measured here gives one row that says why."""
-    rows = []
+def measure(options, names, rows):
+    """Appends the rows of these goals; a goal that can't be measured here gives one row that says why."""
     for name in names:
         title, function = GOALS[name]
         print(f'== {name} {title}', flush=True)
@@ -270,7 +269,6 @@ def measure(options, names):
             r['goal'], r['figure'], r['reached'] = name, figure(r), reached(r)
             rows.append(r)
             print('    ' + told(r), flush=True)
-    return rows
 
 
 def amount(value, unit):

@@ -59,7 +59,8 @@ def lines(title, series, x_label, y_label, log_x=False, log_y=False, categories=
         y = y_of(tick)
         body.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
                     f'<text class="y" x="{LEFT - 6}" y="{y + 4:.1f}">{number(tick)}</text>')
-    for x in sorted(set(xs)) if not log_x or len(set(xs)) < 12 else _ticks(min(xs), max(xs), True):
+    few = not log_x or len(set(xs)) < 12
+    for x in sorted(set(xs)) if few else (t for t in _ticks(min(xs), max(xs), True) if min(xs) <= t <= max(xs)):
         name = categories[int(x)] if categories else number(x)
         body.append(f'<text class="x" x="{x_of(x):.1f}" y="{HEIGHT - BOTTOM + 18}">{html.escape(str(name))}</text>')
     for i, (name, values) in enumerate(series.items()):

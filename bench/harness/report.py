@@ -139,6 +139,8 @@ def page(results):
              f'<p class=soft>{html.escape(where)}</p>']
     if results.get('quick'):
         parts.append('<p class=no>Short runs, for a look: these figures prove nothing.</p>')
+    for name, why in results.get('void', {}).items():
+        parts.append(f'<p class=no>{html.escape(name)} is void: {html.escape(why)}</p>')
     if results.get('goals'):
         parts.append(f"<h2>Goals</h2>{_goal_table(results['goals'])}")
     drawn = [*_sweep_plots(results), *_delay_plot(results), *_micro_plots(results)]
