@@ -30,9 +30,7 @@ def goal_table(rows):
     yield '| goal | what | wanted | Fanfare: median (spread) | ratio | beside, same run | |'
     yield '| --- | --- | --- | --- | --- | --- | --- |'
     for r in rows:
-        verdict = {True: 'reached', False: '**not reached**', None: 'not measured'}[r['reached']]
-        if r['value'] and r['value'].get('all_void'):
-            verdict += ', void'
+        verdict = goals.verdict(r) if r['reached'] is not False else '**not reached**'
         ratio = f"{r['figure']:.3g}" if r['ratio_to'] and r['figure'] is not None else '-'
         beside = '; '.join(f"{k}: {goals.spread(v, r['unit'])}" for k, v in r['beside'].items()) or '-'
         note = f" ({r['note']})" if r['note'] else ''

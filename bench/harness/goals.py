@@ -35,11 +35,23 @@ def figure(r):
     return value['median'] / other['median'] if other and other['median'] else None
 
 
+def void(r):
+    """All runs of the value, or of what it is held against, were void."""
+    return any(total and total.get('all_void') for total in (r['value'], r['beside'].get(r['ratio_to'])))
+
+
 def reached(r):
+    """None where nothing that counts was measured."""
     number = figure(r)
-    if number is None:
+    if number is None or void(r):
         return None
     return number >= r['wanted'] if r['at_least'] else number <= r['wanted']
+
+
+def verdict(r):
+    if r['reached'] is None:
+        return 'void' if void(r) else 'not measured'
+    return 'reached' if r['reached'] else 'not reached'
 
 
 def constant(value):
@@ -295,10 +307,8 @@ def wanted(r):
 
 
 def told(r):
-    verdict = {True: 'reached', False: 'NOT reached', None: 'not measured'}[r['reached']]
     ratio = f", ratio {r['figure']:.3g}" if r['ratio_to'] and r['figure'] is not None else ''
     beside = ', '.join(f"{label} {spread(total, r['unit'])}" for label, total in r['beside'].items())
     note = f"  [{r['note']}]" if r['note'] else ''
-    void = '  [void: the machine was not quiet]' if r['value'] and r['value'].get('all_void') else ''
-    return (f"{r['what']}: {spread(r['value'], r['unit'])}{ratio}; wanted {wanted(r)}: {verdict}"
-            f"{'; beside: ' + beside if beside else ''}{note}{void}")
+    return (f"{r['what']}: {spread(r['value'], r['unit'])}{ratio}; wanted {wanted(r)}: {verdict(r)}"
+            f"{'; beside: ' + beside if beside else ''}{note}")

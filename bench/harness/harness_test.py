@@ -44,6 +44,10 @@ class Judging(unittest.TestCase):
         self.assertTrue(goals.reached(row('a', constant(8), 'ns', 9, False)))
         self.assertFalse(goals.reached(row('a', constant(10), 'ns', 9, False)))
 
+    def test_a_void_figure_reaches_nothing(self):
+        r = judged(row('a', {**constant(10), 'all_void': True}, 'ns', 9, True))
+        self.assertEqual((r['reached'], goals.verdict(r)), (None, 'void'))
+
     def test_what_was_not_measured_is_neither_reached_nor_missed(self):
         self.assertIsNone(goals.reached(row('a', None, 'ns', 9)))
         self.assertIsNone(goals.reached(row('a', constant(1), 'ns', 9, True, {'wire': None}, 'wire')))

@@ -104,11 +104,11 @@ def _delay_plot(results):
 def _goal_table(rows):
     lines = []
     for r in rows:
-        verdict = {True: '<span class="yes">reached</span>', False: '<span class="no">not reached</span>',
-                   None: 'not measured'}[r['reached']]
+        colour = {True: 'yes', False: 'no', None: 'soft'}[r['reached']]
+        verdict = f'<span class={colour}>{goals.verdict(r)}</span>'
         beside = '<br>'.join(f"{html.escape(k)}: {goals.spread(v, r['unit'])}" for k, v in r['beside'].items())
         ratio = f"{r['figure']:.3g}" if r['ratio_to'] and r['figure'] is not None else ''
-        note = html.escape(r['note']) + (' void' if r['value'] and r['value'].get('all_void') else '')
+        note = html.escape(r['note'])
         lines.append(f"<tr><td>{r['goal']}</td><td>{html.escape(r['what'])}</td><td class=n>{goals.wanted(r)}</td>"
                      f"<td>{goals.spread(r['value'], r['unit'])}</td><td class=n>{ratio}</td><td>{beside}</td>"
                      f"<td class=n>{verdict}</td><td class=soft>{note}</td></tr>")
