@@ -195,5 +195,5 @@ SUBJECTS = {
     'zmq epgm': kernel_feed('zmq_feed'),
     'norm': kernel_feed('norm_feed', by_interface=True, sender_ready=False),
     'kernel udp': kernel_feed('udp_feed', sender_ready=False),
-    'kernel udp gso': kernel_feed('kernel_udp_feed', sender_ready=False),
+    'kernel udp gso': kernel_feed('kernel_udp_feed', more=('--gso', 44), sender_ready=False),
 }
