@@ -176,7 +176,7 @@ def testpmd(options, s, wire, _folder, stack):
             '--stats-period', 1, *frame]))
         sides[-1].expect('statistics', sides[-1].output)
     # The first second fills rings and the last may be cut.
-    time.sleep(s.seconds + 2)
+    time.sleep(s.seconds + 3)
     rates = [int(x) for x in re.findall(r'Rx-pps:\s+(\d+)', sides[0].text(sides[0].output))]
     rates = [rate for rate in rates[2:] if rate > 0]
     if not rates:
@@ -195,5 +195,5 @@ SUBJECTS = {
     'zmq epgm': kernel_feed('zmq_feed'),
     'norm': kernel_feed('norm_feed', by_interface=True, sender_ready=False),
     'kernel udp': kernel_feed('udp_feed', sender_ready=False),
-    'kernel udp gso': kernel_feed('kernel_udp_feed', sender_ready=False),
+    'kernel udp gso': kernel_feed('kernel_udp_feed', more=('--gso', 44), sender_ready=False),
 }

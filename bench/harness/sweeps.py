@@ -54,15 +54,34 @@ def workers(quick):
         yield f'{count} workers', {'fanfare daemon': ('fanfare daemon', s)}
 
 
+def latency(quick):
+    """One-way delays at a fixed rate, 64 octets; the intended send time stands in the message."""
+    for kind, pace in (('memif', 50000), ('af_xdp', 20000)):
+        s = Scenario(kind, 64, pace=pace)
+        yield f'{kind}, {pace}/s', {name: (name, s) for name in (FANFARE if kind == 'af_xdp' else FANFARE[:1])}
+    s = Scenario('af_xdp', 64, pace=20000, loss=1)
+    yield 'af_xdp, 20000/s, 1 % loss', {name: (name, s) for name in FANFARE}
+
+
 def tiny(quick):
-    """Every subject once, and every mode: that nothing rots."""
+    """Every subject once, and every mode: a look whether all of it works here."""
     s = Scenario('af_xdp', 64, window_mib=8)
-    yield 'veth', {name: (name, s) for name in (*FANFARE, 'openpgm', 'zmq epgm', 'norm', 'kernel udp')}
+    yield 'veth', {name: (name, s) for name in (*FANFARE, 'testpmd', *KERNEL_PEERS)}
     yield 'packed', {name: (name, s.but(mode='packed')) for name in FANFARE}
     m = s.but(wire='memif')
     yield 'memif', {'message': ('fanfare embedded', m.but(readers=2)), 'stream': ('fanfare embedded', m.but(mode='stream')),
                     'sessions': ('fanfare embedded', m.but(sessions=10, window_mib=1)),
-                    'loss': ('fanfare embedded', m.but(size=1400, loss=5)), 'testpmd': ('testpmd', m)}
+                    'loss': ('fanfare embedded', m.but(size=1400, loss=1, rate_mbit=2000, window_mib=64)),
+                    'testpmd': ('testpmd', m)}
+
+
+def smoke(quick):
+    """A few runs for the test suite: both forms of Fanfare, a peer, a paced feed."""
+    s = Scenario('af_xdp', 64, 'packed', window_mib=8)
+    yield 'veth', {**{name: (name, s) for name in FANFARE}, 'openpgm': ('openpgm', s)}
+    m = s.but(wire='memif', mode='message')
+    yield 'memif', {'stream': ('fanfare embedded', m.but(mode='stream')),
+                    'paced': ('fanfare embedded', m.but(pace=5000))}
 
 
 SWEEPS = {
@@ -73,5 +92,7 @@ SWEEPS = {
     'readers': readers,
     'sessions': sessions,
     'workers': workers,
+    'latency': latency,
     'tiny': tiny,
+    'smoke': smoke,
 }

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -94,10 +95,9 @@ class Feed {
         config.memory_total_mib = config.memory_per_user_mib = 12288;
         config.memory_spares_per_worker = std::min<std::uint64_t>(sessions_ + 2, 64);
         config.limits_sockets_per_user = 4096;
-        // Spares have the configured size: it is the listener's that counts here.
-        const double window = a.number("window", 48 << 20);
-        config.memory_receive_window_mib =
-            std::max<std::uint64_t>(static_cast<std::uint64_t>(window) >> 20, 1);
+        // Spares have the configured size, a power of two.
+        const auto window_mib = static_cast<std::uint64_t>(a.number("window", 64 << 20)) >> 20;
+        config.memory_receive_window_mib = std::max<std::uint64_t>(std::bit_floor(window_mib), 1);
         if (!control::add_interface_flag(a.interface, config, error)) fail(error);
         engine_ = embed::Engine::open(config, error);
         if (!engine_) fail(error);
@@ -236,7 +236,7 @@ int Feed::send() {
         socket.set_non_blocking(true);
         socket.set_rm64(FANFARE_RATE_BITS, static_cast<std::uint64_t>(a_.number("rate", 0)));
         socket.set_rm64(FANFARE_WINDOW_BYTES,
-                        static_cast<std::uint64_t>(a_.number("window", 48 << 20)));
+                        static_cast<std::uint64_t>(a_.number("window", 64 << 20)));
         if (a_.number("udp", 0) != 0) {
             socket.set_rm(FANFARE_UDP_PORT, static_cast<std::uint32_t>(a_.number("udp", 0)));
         }
@@ -368,7 +368,7 @@ int Feed::receive() {
             listener.set_rm(FANFARE_UDP_PORT, static_cast<std::uint32_t>(a_.number("udp", 0)));
         }
         listener.set_rm64(FANFARE_RECEIVE_WINDOW,
-                          static_cast<std::uint64_t>(a_.number("window", 48 << 20)));
+                          static_cast<std::uint64_t>(a_.number("window", 64 << 20)));
         listener.listen(1024);
     }
     engine_->poll();

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Writes the figures of docs/performance.md from a stored run, so that no figure there is typed by hand.
+
+    document.py [RUN.json] [--check]
+
+RUN.json is what `scripts/bench goals instructions --json RUN.json` stored; without it docs/performance.json counts,
+which is where a given one is copied to. --check: says whether the page is what the stored run makes of it.
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from harness import goals  # noqa: E402
+
+DOCS = pathlib.Path(__file__).resolve().parents[2] / 'docs'
+PAGE, STORED = DOCS / 'performance.md', DOCS / 'performance.json'
+BEGIN, END = '<!-- figures: begin (bench/harness/document.py writes these lines) -->', '<!-- figures: end -->'
+
+
+def machine(m):
+    return (f"{m['cpu']}, {m['cpus']} cores, kernel {m['kernel']}, {m['date']}, commit {m['commit']}; load before "
+            f"{m['load_before']}; a cache line between the two cores there and back {m['core_distance_ns_before']} ns "
+            f"before and {m.get('core_distance_ns_after')} ns after. `{' '.join(map(str, m['command']))}`")
+
+
+def goal_table(rows):
+    yield '| goal | what | wanted | Fanfare: median (spread) | ratio | beside, same run | |'
+    yield '| --- | --- | --- | --- | --- | --- | --- |'
+    for r in rows:
+        verdict = goals.verdict(r) if r['reached'] is not False else '**not reached**'
+        ratio = f"{r['figure']:.3g}" if r['ratio_to'] and r['figure'] is not None else '-'
+        beside = '; '.join(f"{k}: {goals.spread(v, r['unit'])}" for k, v in r['beside'].items()) or '-'
+        note = f" ({r['note']})" if r['note'] else ''
+        cells = (r['goal'], r['what'], goals.wanted(r), goals.spread(r['value'], r['unit']), ratio, beside, verdict + note)
+        yield '| ' + ' | '.join(str(cell).replace('|', '/') for cell in cells) + ' |'
+
+
+def count_table(counts):
+    yield f"Counted with {counts['compiler']}:"
+    yield ''
+    yield '| what | instructions a packet | instructions a message |'
+    yield '| --- | --- | --- |'
+    for name, value in counts['counts'].items():
+        yield f"| {name} | {value['packet']:.0f} | {value['message']:.0f} |"
+
+
+def figures(results):
+    lines = [machine(results['machine']), '']
+    if results.get('quick'):
+        lines += ['**Short runs on a machine that was not quiet: they show that every bench runs, and nothing else.**', '']
+    if results.get('goals'):
+        lines += [*goal_table(results['goals']), '']
+    counts = results.get('benches', {}).get('instructions')
+    if counts:
+        lines += ['### Instructions', '', *count_table(counts), '']
+    return '\n'.join(lines)
+
+
+def written(text, results):
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    return f'{before}{BEGIN}\n\n{figures(results)}\n{END}{after}'
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('run', nargs='?', type=pathlib.Path)
+    parser.add_argument('--check', action='store_true')
+    a = parser.parse_args()
+    if a.run and a.run.resolve() != STORED:
+        shutil.copyfile(a.run, STORED)
+    text = PAGE.read_text()
+    new = written(text, json.loads(STORED.read_text()))
+    if a.check:
+        if new != text:
+            print('docs/performance.md is not what docs/performance.json says: run bench/harness/document.py',
+                  file=sys.stderr)
+            return 1
+        return 0
+    PAGE.write_text(new)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
