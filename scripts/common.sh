@@ -52,7 +52,9 @@ configure() {
     # A directory that a configuration left unfinished is made anew.
     if [[ -d $directory && ! -f $directory/build.ninja ]]; then rm -rf "$directory"; fi
     if [[ -d $directory ]]; then
-        meson configure "$directory" "$@" >/dev/null
+        # Looks anew for what was not there the last time.
+        meson setup --reconfigure "$directory" "$ROOT" "$@" >"$directory/setup.log" 2>&1 ||
+            { tail -30 "$directory/setup.log" >&2; die "configuring $directory failed"; }
     else
         meson setup "$directory" "$ROOT" "$@" >"$directory.log" 2>&1 ||
             { tail -30 "$directory.log" >&2; die "configuring $directory failed"; }
