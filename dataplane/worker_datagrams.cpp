@@ -206,6 +206,9 @@ std::size_t WorkerCore::send_datagrams(Nanos now) {
         // Partner: the client's release of tail; the records before it are written.
         const std::uint64_t tail = socket.send_region->tail.load(std::memory_order_acquire);
         if (tail == socket.send_position) continue;
+        // An option that was set before this was sent may still wait as a command: it was posted
+        // before the client's tail, so it can be seen here, and the next turn runs it first.
+        if (link_.commands.front() != nullptr) return work + 1;
         work += send_of(entry, tail, now);
     }
     return work;

@@ -52,10 +52,11 @@ class Hostile(TransferTest):
                 failures.append(error)
 
         thread = threading.Thread(target=guarded)
+        pub = self.publisher.publish(f'{GROUP_ADDRESS}:{PORT}', self.input, '--rate', '50', '--window-ms', '3000')
+        # Among what is thrown are whole sessions of others: a subscriber that takes one source must have the right one.
+        self.assertTrue(wait_until(lambda: self.outputs()[0].stat().st_size > 0, 20), 'nothing arrives')
         thread.start()
         try:
-            pub = self.publisher.publish(f'{GROUP_ADDRESS}:{PORT}', self.input, '--rate', '50',
-                                         '--window-ms', '3000')
             self.expect_equal(subs, pub)
         finally:
             going.clear()
