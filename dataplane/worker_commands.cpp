@@ -1,5 +1,7 @@
 // What the control thread asks for.
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 #include "dataplane/worker_core.hpp"
 
@@ -45,7 +47,7 @@ void WorkerCore::run(const Command& command, Nanos now) {
             }
             return;
         case Kind::drop_source:
-            if (SourceSession* session = source_by_id(command.id)) drop_source(*session);
+            if (SourceSession* session = source_by_id(command.id)) drop_source(*session, now);
             return;
         case Kind::add_listen:
             add_listen(command.listen, now);
@@ -124,10 +126,11 @@ void WorkerCore::open_source(SourceSession* session, Nanos now) {
     session->woken_at = now - ipc::kWakeIntervalNanos;
     Interface& on = *interfaces_[spec.interface];
     on.udp_ports.add(spec.udp_port);
-    if (on.datagrams) on.filter_changed = true;
+    // NAKs come in by that port.
+    if (spec.udp_port != 0) member(spec.interface, {}, spec.udp_port, true, now);
     if (!on.up || on.gone || on.outlet == nullptr) {
         end_source(*session, SessionState::reset, ResetCause::interface_gone);
-        drop_source(*session);
+        drop_source(*session, now);
         return;
     }
     // The starting SPMs go out at once, whether or not there is data yet: receivers then know where
@@ -138,18 +141,21 @@ void WorkerCore::open_source(SourceSession* session, Nanos now) {
     touch(*session);
 }
 
-void WorkerCore::member(std::uint32_t interface, Address group, bool join, Nanos now) {
+void WorkerCore::member(std::uint32_t interface, Address group, std::uint16_t udp_port, bool join,
+                        Nanos now) {
     Interface& on = *interfaces_[interface];
     if (on.owned) {
-        if (join) {
-            on.igmp.join(group, now);
-        } else {
-            on.igmp.leave(group, now);
+        if (!group.is_none()) {
+            if (join) {
+                on.igmp.join(group, now);
+            } else {
+                on.igmp.leave(group, now);
+            }
         }
         on.filter_changed = true;
         return;
     }
-    const Membership membership{interface, group, join};
+    const Membership membership{interface, group, udp_port, join};
     if (!memberships_owed_.empty() || !tell_owner(membership))
         memberships_owed_.push_back(membership);
 }
@@ -157,8 +163,26 @@ void WorkerCore::member(std::uint32_t interface, Address group, bool join, Nanos
 bool WorkerCore::tell_owner(const Membership& membership) {
     const std::uint32_t owner = interfaces_[membership.interface]->spec.owner;
     if (mesh_ == nullptr || owner >= mesh_->workers()) return true;  // nobody runs IGMP there
+    std::array<std::byte, sizeof membership.udp_port> port;
+    std::memcpy(port.data(), &membership.udp_port, port.size());
     return hand_over(owner, membership.join ? FrameRing::Kind::join : FrameRing::Kind::leave,
-                     membership.interface, {}, membership.group);
+                     membership.interface, port, membership.group);
+}
+
+// Another worker's session on an interface of ours. Its UDP port counts as our own do: a port that
+// the kernel receives for is open as long as one session of any worker uses it.
+void WorkerCore::told_of_member(const FrameRing::Slot& slot, Nanos now) {
+    std::uint16_t udp_port = 0;
+    if (slot.length != sizeof udp_port) return;
+    std::memcpy(&udp_port, slot.data, sizeof udp_port);
+    UdpPorts& ports = interfaces_[slot.interface]->udp_ports;
+    const bool join = slot.kind == FrameRing::Kind::join;
+    if (join) {
+        ports.add(udp_port);
+    } else {
+        ports.remove(udp_port);
+    }
+    member(slot.interface, slot.next_hop, udp_port, join, now);
 }
 
 void WorkerCore::add_listen(const ListenSpec& listen, Nanos now) {
@@ -166,7 +190,7 @@ void WorkerCore::add_listen(const ListenSpec& listen, Nanos now) {
     Interface& on = *interfaces_[listen.interface];
     on.udp_ports.add(listen.udp_port);
     // Every worker gets every listen, so the interface's owner needs no other's word for it.
-    if (on.owned) member(listen.interface, listen.group, true, now);
+    if (on.owned) member(listen.interface, listen.group, listen.udp_port, true, now);
 }
 
 void WorkerCore::remove_listen(std::uint64_t listen_id, Nanos now) {
@@ -175,7 +199,7 @@ void WorkerCore::remove_listen(std::uint64_t listen_id, Nanos now) {
         Interface& on = *interfaces_[listen.interface];
         on.udp_ports.remove(listen.udp_port);
         if (on.datagrams) on.filter_changed = true;
-        if (on.owned) member(listen.interface, listen.group, false, now);
+        if (on.owned) member(listen.interface, listen.group, listen.udp_port, false, now);
     }
     WorkerEvent event;
     event.kind = WorkerEvent::Kind::listen_removed;
@@ -290,7 +314,7 @@ void WorkerCore::interface_state(const Command& command, Nanos now) {
         SourceSession& session = *turn_[i];
         if (session.spec.interface != command.interface) continue;
         end_source(session, SessionState::reset, ResetCause::interface_gone);
-        drop_source(session);
+        drop_source(session, now);
     }
     for (ReceiveSession* session : receiver_slots_) {
         if (session == nullptr || session->interface != command.interface) continue;
@@ -305,7 +329,7 @@ void WorkerCore::stop(Nanos now) {
     while (!turn_.empty()) {
         SourceSession& session = *turn_.back();
         end_source(session, SessionState::reset, ResetCause::daemon_gone);
-        drop_source(session);
+        drop_source(session, now);
     }
     for (ReceiveSession* session : receiver_slots_) {
         if (session == nullptr) continue;
@@ -318,7 +342,7 @@ void WorkerCore::stop(Nanos now) {
     // Groups are left in good order: one report each, as nobody is here to repeat it.
     listens_.for_each([&](const ListenSpec& listen) {
         if (interfaces_[listen.interface]->owned)
-            member(listen.interface, listen.group, false, now);
+            member(listen.interface, listen.group, listen.udp_port, false, now);
     });
     for (ReceiveSession* session : receiver_slots_) {
         if (session != nullptr) let_go(*session, WorkerEvent::Kind::receive_closed, now);

@@ -59,7 +59,8 @@ WorkerCore::WorkerCore(const WorkerConfig& config, WorkerLink& link,
     wake_receivers_.reserve(config.receive_sessions_max);
     touched_sources_.reserve(config.source_sessions_max);
     wake_sources_.reserve(config.source_sessions_max);
-    memberships_owed_.reserve(2 * std::size_t{config.receive_sessions_max});
+    memberships_owed_.reserve(
+        2 * (std::size_t{config.receive_sessions_max} + config.source_sessions_max));
 
     std::array<Outlet*, kMaxWorkers> rings{};
     for (std::uint32_t i = 0; i < config.interfaces.size(); ++i) {
@@ -152,7 +153,7 @@ std::size_t WorkerCore::publish(Nanos now) {
         commit_source(session, out);
     }
     if (count > 0) turn_first_ = (turn_first_ + 1) % count;
-    if (datagrams_ != nullptr && config_.index == 0) work += send_datagrams(now);
+    if (datagrams_ != nullptr && config_.index == 0) work += send_datagrams(true, now);
     return work;
 }
 

@@ -130,7 +130,8 @@ class WorkerCore {
     };
     struct Membership {
         std::uint32_t interface;
-        Address group;
+        Address group;           // none: the UDP port alone
+        std::uint16_t udp_port;  // 0: raw IP
         bool join;
     };
 
@@ -149,7 +150,11 @@ class WorkerCore {
     void stop(Nanos now);
     SourceSession* source_by_id(std::uint64_t id) const;
     ReceiveSession* receiver_by_id(std::uint64_t id) const;
-    void member(std::uint32_t interface, Address group, bool join, Nanos now);
+    // A session's group and UDP port, in whose use this worker's own lists are kept already, come
+    // or go: the interface's owner has to know.
+    void member(std::uint32_t interface, Address group, std::uint16_t udp_port, bool join,
+                Nanos now);
+    void told_of_member(const FrameRing::Slot& slot, Nanos now);
     bool tell_owner(const Membership& membership);
 
     // worker_receive.cpp
@@ -193,7 +198,7 @@ class WorkerCore {
                         const net::Datagram& datagram);
     void deliver_datagram(std::uint32_t interface, ipc::ReceivedDatagram& head, std::uint16_t port,
                           std::span<const std::byte> payload);
-    std::size_t send_datagrams(Nanos now);
+    std::size_t send_datagrams(bool heed_commands, Nanos now);
     std::size_t send_of(const DatagramEntry& entry, std::uint64_t tail, Nanos now);
     bool send_one(const DatagramEntry& entry, const ipc::SentDatagram& head,
                   std::span<const std::byte> payload, Nanos now);
@@ -210,7 +215,7 @@ class WorkerCore {
     void on_events(SourceSession& session, engine::Output& out);
     void on_events(ReceiveSession& session, engine::Output& out);
     void end_source(SourceSession& session, SessionState state, ResetCause cause);
-    void drop_source(SourceSession& session);
+    void drop_source(SourceSession& session, Nanos now);
     void let_go(ReceiveSession& session, WorkerEvent::Kind kind, Nanos now);
     void wake(Nanos now);
     bool wake_receiver(ReceiveSession& session, Nanos now);

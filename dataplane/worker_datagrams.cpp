@@ -88,7 +88,7 @@ void WorkerCore::set_datagrams(const DatagramTable* table, Nanos now) {
     const DatagramTable* const former = datagrams_;
     // Sockets that close have sent what they published, as far as the port takes it.
     if (former != nullptr && config_.index == 0) {
-        for (std::size_t i = 0; i < kLent / kSendsPerTurn && send_datagrams(now) > 0; ++i) {
+        for (std::size_t i = 0; i < kLent / kSendsPerTurn && send_datagrams(false, now) > 0; ++i) {
         }
     }
     datagrams_ = table;
@@ -197,8 +197,8 @@ void WorkerCore::deliver_datagram(std::uint32_t interface, ipc::ReceivedDatagram
     if (best != nullptr) put(*best);
 }
 
-// What datagram sockets published.
-std::size_t WorkerCore::send_datagrams(Nanos now) {
+// What datagram sockets published; with `heed_commands` only as far as no command waits.
+std::size_t WorkerCore::send_datagrams(bool heed_commands, Nanos now) {
     std::size_t work = 0;
     for (const DatagramEntry& entry : datagrams_->entries) {
         DatagramSocket& socket = *entry.socket;
@@ -208,7 +208,7 @@ std::size_t WorkerCore::send_datagrams(Nanos now) {
         if (tail == socket.send_position) continue;
         // An option that was set before this was sent may still wait as a command: it was posted
         // before the client's tail, so it can be seen here, and the next turn runs it first.
-        if (link_.commands.front() != nullptr) return work + 1;
+        if (heed_commands && link_.commands.front() != nullptr) return work + 1;
         work += send_of(entry, tail, now);
     }
     return work;

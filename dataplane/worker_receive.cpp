@@ -58,8 +58,7 @@ std::size_t WorkerCore::take_handover(Nanos now) {
                     break;
                 case FrameRing::Kind::join:
                 case FrameRing::Kind::leave:
-                    member(slot->interface, slot->next_hop, slot->kind == FrameRing::Kind::join,
-                           now);
+                    told_of_member(*slot, now);
                     break;
                 case FrameRing::Kind::nothing:
                     break;
@@ -337,8 +336,8 @@ ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
          interfaces_[packet.interface]->spec.prefix},
         packet.interface, packet.udp_port, random_.next(), now);
     receivers_.insert(tsi, session);
-    member(packet.interface, packet.to, true, now);
     interfaces_[packet.interface]->udp_ports.add(packet.udp_port);
+    member(packet.interface, packet.to, packet.udp_port, true, now);
     touch(*session);
 
     WorkerEvent event;

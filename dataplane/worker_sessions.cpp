@@ -124,10 +124,8 @@ void WorkerCore::let_go(ReceiveSession& session, WorkerEvent::Kind kind, Nanos n
     session.wake_wanted = false;
     if (session.touched) forget(touched_receivers_, session);
     session.touched = false;
-    member(session.interface, identity.group, false, now);
-    Interface& on = *interfaces_[session.interface];
-    on.udp_ports.remove(session.udp_port);
-    if (on.datagrams) on.filter_changed = true;
+    interfaces_[session.interface]->udp_ports.remove(session.udp_port);
+    member(session.interface, identity.group, session.udp_port, false, now);
     WorkerEvent event;
     event.kind = kind;
     event.id = session.spec.session_id;
@@ -178,7 +176,7 @@ void WorkerCore::settle_source(SourceSession& session, Nanos now) {
         if (!session.told_end()) {
             end_source(session, SessionState::reset, ResetCause::sender_vanished);
         }
-        drop_source(session);
+        drop_source(session, now);
         return;
     }
     (void)now;
@@ -208,7 +206,7 @@ void WorkerCore::end_source(SourceSession& session, SessionState state, ResetCau
     events_.push(event);
 }
 
-void WorkerCore::drop_source(SourceSession& session) {
+void WorkerCore::drop_source(SourceSession& session, Nanos now) {
     session.take_snapshot();
     sources_.erase(session.spec.identity.tsi);
     wheel_.cancel(static_cast<std::uint32_t>(receiver_slots_.size()) + session.slot);
@@ -222,9 +220,9 @@ void WorkerCore::drop_source(SourceSession& session) {
     session.wake_wanted = false;
     if (session.touched) forget(touched_sources_, session);
     session.touched = false;
-    Interface& on = *interfaces_[session.spec.interface];
-    on.udp_ports.remove(session.spec.udp_port);
-    if (on.datagrams) on.filter_changed = true;
+    const std::uint16_t udp_port = session.spec.udp_port;
+    interfaces_[session.spec.interface]->udp_ports.remove(udp_port);
+    if (udp_port != 0) member(session.spec.interface, {}, udp_port, false, now);
     WorkerEvent event;
     event.kind = WorkerEvent::Kind::source_done;
     event.id = session.spec.session_id;
