@@ -25,10 +25,6 @@ Profile lan() {
     p.source.repair_hold_max_ns = 5 * kMillisecond;
     p.source.poll_interval_ns = 10 * kSecond;
     p.receiver.nak_backoff_ceiling_ns = 5 * kMillisecond;
-    // At the pace of a LAN fifty tries are over in a fraction of a second, in which a source that
-    // is only late (OpenPGM repairs when its own timers let it) would be given up. As long as it
-    // does not move its trail past the number, it is asked for some seconds.
-    p.receiver.ncf_retries = p.receiver.data_retries = 400;
     return p;
 }
 
