@@ -31,18 +31,21 @@ static size_t first_part(uint32_t index, size_t length) {
                                                                  : length;
 }
 
-static int run_pub(void* socket, uint32_t count, size_t longest) {
+// Returns the octets queued: zmq_send is done when a message waits, not when it has left.
+static uint64_t run_pub(void* socket, uint32_t count, size_t longest) {
     char message[kMessageRoom];
+    uint64_t octets = 0;
     for (uint32_t i = 0; i < count; ++i) {
         const size_t length = peer_message(i, longest, 0, message);
         const size_t first = first_part(i, length);
+        octets += length;
         if (zmq_send(socket, message, first, first < length ? ZMQ_SNDMORE : 0) < 0)
             fail("zmq_send");
         if (first < length && zmq_send(socket, message + first, length - first, 0) < 0)
             fail("zmq_send");
     }
     fprintf(stderr, "sent %u\n", count);
-    return 0;
+    return octets;
 }
 
 static int run_sub(void* socket, uint32_t count, size_t longest, int parts, int lines) {
@@ -115,9 +118,15 @@ int main(int argc, char** argv) {
     if (zmq_connect(socket, argv[2]) != 0) fail(argv[2]);
     usleep((useconds_t)(publish ? start * 1e6 : 0));
     fprintf(stderr, "ready\n");
-    const int status =
-        publish ? run_pub(socket, count, longest) : run_sub(socket, count, longest, parts, lines);
-    if (publish) usleep((useconds_t)(linger * 1e6));
+    int status = 0;
+    if (publish) {
+        // A closed socket repairs nothing: it stays open for what the queue takes to leave at its
+        // rate, and `linger` after that.
+        const double leaving = (double)run_pub(socket, count, longest) * 8 / (rate * 1000.0);
+        usleep((useconds_t)((leaving + linger) * 1e6));
+    } else {
+        status = run_sub(socket, count, longest, parts, lines);
+    }
     if (status == 0) {
         zmq_close(socket);
         zmq_ctx_term(context);
