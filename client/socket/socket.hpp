@@ -122,6 +122,8 @@ class Socket {
     int ask(ipc::RequestType type, Request& request);
     // socket_control.cpp
     int adopt(Descriptors& descriptors, int flags);
+    int take_send_memory(Descriptors& descriptors, std::size_t first);
+    int take_receive_memory(const ipc::Descriptor& descriptor);
     int request_accept(int flags, std::shared_ptr<Socket>& out);
     void linger_until_sent(Nanos deadline, bool& all_sent) const;
 

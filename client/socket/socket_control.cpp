@@ -94,6 +94,37 @@ int Socket::bind(const sockaddr_in& address) {
     return 0;
 }
 
+// The region, the worker's page and its doorbell, from descriptor `first` on.
+int Socket::take_send_memory(Descriptors& descriptors, std::size_t first) {
+    ipc::MemoryFailure failure;
+    auto region = ipc::Mapping::read_write(descriptors[first].get(), ipc::kPageSize, failure);
+    if (!region) return fail(failure.error, failure.text);
+    auto worker =
+        ipc::Mapping::read_only(descriptors[first + 1].get(), sizeof(ipc::WorkerPage), failure);
+    if (!worker) return fail(failure.error, failure.text);
+    const auto view = ipc::SendView::open(region->memory());
+    worker_page_ = ipc::open_worker_page(worker->memory());
+    if (!view || worker_page_ == nullptr || !descriptors[first + 2]) return wrong_memory();
+    region_memory_ = std::move(*region);
+    worker_memory_ = std::move(*worker);
+    doorbell_ = HiddenDescriptor(std::move(descriptors[first + 2]));
+    writer_.emplace(*view, *page_);
+    return 0;
+}
+
+// The region; where the reader stands, the page knows.
+int Socket::take_receive_memory(const ipc::Descriptor& descriptor) {
+    ipc::MemoryFailure failure;
+    auto region = ipc::Mapping::read_only(descriptor.get(), ipc::kPageSize, failure);
+    if (!region) return fail(failure.error, failure.text);
+    const auto view = ipc::ReceiveView::open(region->memory());
+    if (!view) return wrong_memory();
+    region_memory_ = std::move(*region);
+    reader_.emplace(*view, *page_,
+                    type_ == ipc::SocketType::stream ? ReadMode::stream : ReadMode::message);
+    return 0;
+}
+
 int Socket::connect(const sockaddr_in& address) {
     const QuietLock lock(control_);
     ipc::AddressRequest request{};
@@ -103,18 +134,7 @@ int Socket::connect(const sockaddr_in& address) {
     Descriptors descriptors;
     if (const int error = ask(ipc::RequestType::connect, request, reply, descriptors); error != 0)
         return error;
-    ipc::MemoryFailure failure;
-    auto region = ipc::Mapping::read_write(descriptors[0].get(), ipc::kPageSize, failure);
-    if (!region) return fail(failure.error, failure.text);
-    auto worker = ipc::Mapping::read_only(descriptors[1].get(), sizeof(ipc::WorkerPage), failure);
-    if (!worker) return fail(failure.error, failure.text);
-    const auto view = ipc::SendView::open(region->memory());
-    worker_page_ = ipc::open_worker_page(worker->memory());
-    if (!view || worker_page_ == nullptr || !descriptors[2]) return wrong_memory();
-    region_memory_ = std::move(*region);
-    worker_memory_ = std::move(*worker);
-    doorbell_ = HiddenDescriptor(std::move(descriptors[2]));
-    writer_.emplace(*view, *page_);
+    if (const int error = take_send_memory(descriptors, 0); error != 0) return error;
     session_peer_ = sockaddr_of(request.address, request.port);
     role_.store(Role::sender, std::memory_order_release);
     return 0;
@@ -138,18 +158,10 @@ int Socket::request_accept(int flags, std::shared_ptr<Socket>& out) {
     std::shared_ptr<Socket> socket(new Socket(request_, reply.type));
     socket->id_ = reply.socket_id;
     if (const int error = socket->adopt(descriptors, flags); error != 0) return error;
-    ipc::MemoryFailure failure;
-    const auto give_up = [&](int error) {
+    if (const int error = socket->take_receive_memory(descriptors[2]); error != 0) {
         ::close(socket->descriptor_.exchange(-1));
         return error;
-    };
-    auto region = ipc::Mapping::read_only(descriptors[2].get(), ipc::kPageSize, failure);
-    if (!region) return give_up(fail(failure.error, failure.text));
-    const auto view = ipc::ReceiveView::open(region->memory());
-    if (!view) return give_up(wrong_memory());
-    socket->region_memory_ = std::move(*region);
-    const auto mode = reply.type == ipc::SocketType::stream ? ReadMode::stream : ReadMode::message;
-    socket->reader_.emplace(*view, *socket->page_, mode);
+    }
     socket->reader_->place(reply.start_ordinal);
     // An octet is there already; where readiness is kept true, a flag that stands means that none
     // is.

@@ -48,8 +48,8 @@ void Socket::leave(const std::function<std::shared_ptr<Socket>()>& forget) {
 
 // Makes this object what `reply` tells. The page is mapped already or the first descriptor.
 int Socket::take_holding(ipc::AttachReply& reply, Descriptors& descriptors) {
-    ipc::MemoryFailure failure;
     if (page_ == nullptr) {
+        ipc::MemoryFailure failure;
         auto memory =
             ipc::Mapping::read_write(descriptors[0].get(), sizeof(ipc::SocketPage), failure);
         if (!memory) return fail(failure.error, failure.text);
@@ -66,28 +66,10 @@ int Socket::take_holding(ipc::AttachReply& reply, Descriptors& descriptors) {
                                              : sockaddr_of(reply.source, reply.source_port);
         session_name_ = sockaddr_of(reply.group, reply.destination_port);
     }
-    if (role == Role::sender) {
-        auto region = ipc::Mapping::read_write(descriptors[1].get(), ipc::kPageSize, failure);
-        if (!region) return fail(failure.error, failure.text);
-        auto worker =
-            ipc::Mapping::read_only(descriptors[2].get(), sizeof(ipc::WorkerPage), failure);
-        if (!worker) return fail(failure.error, failure.text);
-        const auto view = ipc::SendView::open(region->memory());
-        worker_page_ = ipc::open_worker_page(worker->memory());
-        if (!view || worker_page_ == nullptr || !descriptors[3]) return wrong_memory();
-        region_memory_ = std::move(*region);
-        worker_memory_ = std::move(*worker);
-        doorbell_ = HiddenDescriptor(std::move(descriptors[3]));
-        writer_.emplace(*view, *page_);
-    } else if (role == Role::receiver) {
-        auto region = ipc::Mapping::read_only(descriptors[1].get(), ipc::kPageSize, failure);
-        if (!region) return fail(failure.error, failure.text);
-        const auto view = ipc::ReceiveView::open(region->memory());
-        if (!view) return wrong_memory();
-        region_memory_ = std::move(*region);
-        const auto mode = type_ == ipc::SocketType::stream ? ReadMode::stream : ReadMode::message;
-        reader_.emplace(*view, *page_, mode);  // where it stands, the page knows
-    }
+    int error = 0;
+    if (role == Role::sender) error = take_send_memory(descriptors, 1);
+    if (role == Role::receiver) error = take_receive_memory(descriptors[1]);
+    if (error != 0) return error;
     role_.store(role, std::memory_order_release);
     return 0;
 }

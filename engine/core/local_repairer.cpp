@@ -86,15 +86,10 @@ bool LocalRepairer::send_list(wire::Type type, std::span<const Sqn> sqns, Addres
     if (frame == nullptr) return false;
     const bool ncf = type == wire::Type::ncf;
     wire::Packet packet = ncf ? from_source(type) : towards_source(identity_, type);
-    packet.sqn = sqns.front();
     packet.source = identity_.ip_source;
     packet.group = identity_.group;
-    std::byte list[4 * wire::kNakListMax];
-    if (sqns.size() > 1) {
-        for (std::size_t i = 1; i < sqns.size(); ++i) wire::put32(list + 4 * (i - 1), sqns[i]);
-        packet.options.set(wire::OptionBit::nak_list);
-        packet.options.nak_list = {list, static_cast<std::uint8_t>(sqns.size() - 1)};
-    }
+    NakListRoom list;
+    name_numbers(sqns, list, packet);
     packet.flags = wire::option_flags(type, packet.options.present);
     const auto kind = ncf                        ? FrameKind::ncf
                       : type == wire::Type::nnak ? FrameKind::nnak

@@ -20,17 +20,10 @@ bool write_nak(const ReceiverIdentity& identity, const ReceiverParameters& param
                bool parity, const CongestionReport* report, const PgmccReceiver* congestion,
                Nanos now) {
     wire::Packet packet = towards_source(identity, wire::Type::nak);
-    packet.sqn = sqns.front();
     packet.source = identity.ip_source;
     packet.group = identity.group;
-    std::byte list[4 * wire::kNakListMax];
-    if (sqns.size() > 1) {
-        for (std::size_t i = 1; i < sqns.size(); ++i) {
-            wire::put32(list + 4 * (i - 1), sqns[i]);
-        }
-        packet.options.set(wire::OptionBit::nak_list);
-        packet.options.nak_list = {list, static_cast<std::uint8_t>(sqns.size() - 1)};
-    }
+    NakListRoom list;
+    name_numbers(sqns, list, packet);
     if (report != nullptr) {
         packet.options.set(wire::OptionBit::cr);
         // Network elements fill in what is theirs (RFC 12.5): both start at 0.

@@ -120,15 +120,10 @@ bool SourcePackets::write_spm(const SpmContents& contents, TxFrame& frame) const
 bool SourcePackets::write_ncf(std::span<const Sqn> sqns, TxFrame& frame, bool parity,
                               Nanos backoff) const {
     wire::Packet packet = common(wire::Type::ncf);
-    packet.sqn = sqns.front();
     packet.source = identity_.nla;
     packet.group = identity_.group;
-    std::byte list[4 * wire::kNakListMax];
-    if (sqns.size() > 1) {
-        for (std::size_t i = 1; i < sqns.size(); ++i) wire::put32(list + 4 * (i - 1), sqns[i]);
-        packet.options.set(wire::OptionBit::nak_list);
-        packet.options.nak_list = {list, static_cast<std::uint8_t>(sqns.size() - 1)};
-    }
+    NakListRoom list;
+    name_numbers(sqns, list, packet);
     if (backoff > 0) set_backoff(packet.options, backoff);
     packet.flags = wire::option_flags(wire::Type::ncf, packet.options.present);
     if (parity) packet.flags |= wire::kOptParity;

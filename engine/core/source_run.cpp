@@ -22,10 +22,10 @@ std::size_t Source::Parts::send_run(std::span<const Publish> items, Output& out)
              (window.full() || window.bytes() + item.length > parameters.window_bytes))) {
             break;
         }
-        if (window.full()) drop_oldest();
         TxFrame* const frame = out.next();
         const std::uint32_t packet = SourcePackets::plain_header(item.packed) + item.length;
         if (frame == nullptr || !limiter.allows(packet + overhead, now)) break;
+        if (window.full()) drop_oldest();
         const auto sqn = static_cast<Sqn>(window.next());
         trail_sent = trail();
         SendEntry& entry = window.open();

@@ -20,7 +20,9 @@ HostPlan datagram_plan(Address address = HostPlan{}.address) {
     return plan;
 }
 
-void transfer(Network& network, Host& from, Host& to, std::uint16_t source_port) {
+// With `alone` nobody listens any more once the session is open.
+void transfer(Network& network, Host& from, Host& to, std::uint16_t source_port,
+              bool alone = false) {
     std::vector<std::string> sent;
     for (std::uint32_t i = 0; i < 300; ++i) sent.push_back(message_of(200 + i * 13 % 1200, i));
     Sending& sending = from.send(ipc::SendFormat::message, Host::quick(), kUdp, source_port);
@@ -36,6 +38,7 @@ void transfer(Network& network, Host& from, Host& to, std::uint16_t source_port)
         if (reading != nullptr) continue;
         ASSERT_TRUE(network.run_until([&] { return to.opened().size() > before; }));
         reading = &to.read(*to.opened().back());
+        if (alone) to.unlisten();
     }
     from.finish(sending);
     ASSERT_TRUE(network.run_until([&] { return reading->last.status != ReadStatus::empty; }));
@@ -152,6 +155,31 @@ TEST(DatagramPort, ServesSessionsOfAWorkerThatHasNone) {
         EXPECT_TRUE(owners[0] && owners[1]) << "the test's ports must meet both workers";
         EXPECT_EQ(watch.strange, 0u);
         EXPECT_GT(watch.lost, 0u);
+    }
+}
+
+// The kernel's sockets are the interface's: they serve whichever worker has the session, to its
+// end.
+TEST(DatagramPort, KeepsAUdpPortForAnotherWorkersSessionWhenNobodyListensAnyMore) {
+    for (std::uint16_t port = 6000; port < 6004; ++port) {
+        SCOPED_TRACE("source port " + std::to_string(port));
+        Network network;
+        HostPlan plan = datagram_plan();
+        plan.workers = 2;
+        Host& one = network.add(plan);
+        plan.address = kOther;
+        Host& two = network.add(plan);
+        Watch watch(network);
+        two.listen(kGroup, kPort, kUdp);
+        network.settle();
+        transfer(network, one, two, port, true);
+        if (HasFatalFailure()) return;
+        EXPECT_GT(watch.lost, 0u);
+        EXPECT_TRUE(one.port().memberships().udp_ports.empty()) << "its sessions are over";
+        two.close(*two.opened().back());
+        network.settle();
+        EXPECT_TRUE(two.port().memberships().udp_ports.empty());
+        EXPECT_TRUE(two.port().memberships().groups.empty());
     }
 }
 
