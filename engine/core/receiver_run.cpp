@@ -33,8 +33,9 @@ inline std::uint32_t header_sum(const checksum::Kernels& kernels, const std::byt
 }  // namespace
 
 bool Receiver::Parts::run_possible() const {
+    // OPT_FIN needs no question: a window that is whole up to its number is finished.
     return state == SessionState::open && window.started() && window.whole() && late_judged &&
-           spm_seen && !parity_on && !fragments.open() && !end.fin_known();
+           spm_seen && !parity_on && !fragments.open();
 }
 
 std::size_t Receiver::take_in_order(std::span<const Received* const> packets, Nanos now) {

@@ -25,7 +25,6 @@ class SessionEnd {
         last_ = fin_ ? std::max(last_, last) : last;
         fin_ = true;
     }
-    bool fin_known() const { return fin_; }
     bool complete(std::uint64_t next) const { return fin_ && next > last_; }
 
   private:

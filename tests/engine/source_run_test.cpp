@@ -142,6 +142,22 @@ TEST_F(SourceRunTest, AtRateZeroTheTrailFollowsAndItsPlaceIsOnEveryPacket) {
     EXPECT_EQ(data[20].decoded().sqn + 1 - data[20].decoded().trail, 6u);
 }
 
+TEST_F(SourceRunTest, ATrailThatMovedBehindTheLastPacketOfARunIsToldByAnSpm) {
+    parameters.window_bytes = 5'000;
+    parameters.heartbeat_spm_ns = {};
+    parameters.ambient_spm_ns = 100 * kSecond;
+    publish({1});
+    const auto data = publish(std::vector<std::size_t>(32, 1000));
+    ASSERT_TRUE(sqn_before(data.back().decoded().trail, s().trail())) << "no packet said it";
+    now += kSecond;
+    Output out = frames.output();
+    s().on_tick(now, out);
+    const auto told = frames.take(out, kSourceAddress);
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_EQ(told[0].kind, FrameKind::spm);
+    EXPECT_EQ(told[0].decoded().trail, s().trail());
+}
+
 TEST_F(SourceRunTest, AtRateZeroRecordsOfSmallMessagesNeverFillTheLog) {
     parameters.window_bytes = 1 << 20;
     parameters.window_log_bytes = 48 << 10;
