@@ -22,7 +22,7 @@ nlohmann::json percentiles(const Histogram& delay, std::uint64_t above) {
 
 }  // namespace
 
-void FeedCheck::message(std::span<const std::byte> octets, std::int64_t now_ns) {
+void FeedCheck::message(std::span<const std::byte> octets, bool repaired, std::int64_t now_ns) {
     bytes_ += octets.size();
     const auto read = read_feed_message(octets);
     if (!read) {
@@ -38,6 +38,7 @@ void FeedCheck::message(std::span<const std::byte> octets, std::int64_t now_ns) 
     last_ns_ = now_ns;
     ++messages_;
     delay_.add(now_ns - read->intended_ns);
+    if (repaired) repaired_.add(now_ns - read->intended_ns);
 }
 
 nlohmann::json FeedCheck::report(std::int64_t delayed_above_ns) const {
@@ -50,6 +51,8 @@ nlohmann::json FeedCheck::report(std::int64_t delayed_above_ns) const {
     nlohmann::json delayed = percentiles(delay_, above);
     delayed["count"] = delay_.count_above(above);
     delayed["above"] = microseconds(above);
+    nlohmann::json repaired = percentiles(repaired_, 0);
+    repaired["count"] = repaired_.count();
     return {{"messages", messages_},
             {"bytes", bytes_},
             {"first_number", first_number_},
@@ -59,7 +62,8 @@ nlohmann::json FeedCheck::report(std::int64_t delayed_above_ns) const {
             {"messages_per_s", seconds > 0 ? static_cast<double>(messages_) / seconds : 0},
             {"mb_per_s", seconds > 0 ? static_cast<double>(bytes_) / seconds / 1e6 : 0},
             {"delay_us", percentiles(delay_, 0)},
-            {"delayed_us", delayed}};
+            {"delayed_us", delayed},
+            {"repaired_us", repaired}};
 }
 
 }  // namespace fanfare::tool

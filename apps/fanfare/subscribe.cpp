@@ -296,7 +296,7 @@ int check_feed(const SubscribeArguments& arguments) {
         const std::int64_t now = monotonic_ns();
         std::uint64_t bytes = 0;
         for (std::size_t i = 0; i < count; ++i) {
-            check.message(octets_of(views[i]), now);
+            check.message(octets_of(views[i]), (views[i].flags & FANFARE_VIEW_REPAIRED) != 0, now);
             bytes += views[i].bytes;
         }
         if (!receiver.consume(std::span(views).first(count))) {

@@ -20,7 +20,6 @@ class Scenario:
     udp: int = 0                # UDP encapsulation; 0: raw IP
     pace: float = 0             # messages a second; 0: as fast as they are taken
     batch: int = 1              # messages in a row when paced
-    delayed_above: int = 0      # ns; later messages count as delayed
 
     def but(self, **changes):
         return dataclasses.replace(self, **changes)

@@ -57,7 +57,7 @@ def embedded(options, s, wire, _folder, stack):
         if s.mode == 'stream':
             words += ['--stream', 1]
         if side == 1:
-            words += ['--readers', s.readers, '--delayed-above', s.delayed_above]
+            words += ['--readers', s.readers]
             words += ['--loss', f'{s.loss:g}'] if s.loss else []
         else:
             words += ['--seconds', s.seconds, '--rate', s.rate_mbit * 1000000]
@@ -97,8 +97,7 @@ def daemon(options, s, wire, folder, stack):
     for session in range(s.sessions):
         for _ in range(s.readers):
             receivers.append(start(stack, wire.names[1], [
-                feed, 'receive', sides[1][0], GROUP, PORT + session, *fanfare_options(s, 1), '--delayed-above',
-                s.delayed_above], options.cores[1]))
+                feed, 'receive', sides[1][0], GROUP, PORT + session, *fanfare_options(s, 1)], options.cores[1]))
     for receiver in receivers:
         receiver.expect('ready')
     for session in range(s.sessions):

@@ -33,6 +33,9 @@ def told(result):
     if 'delay' in result:
         d = result['delay']
         text += f"  p50 {d['p50'] / 1e3:.1f} us, p99 {d['p99'] / 1e3:.1f} us, p99.9 {d['p999'] / 1e3:.1f} us"
+    if result.get('repaired', {}).get('count'):
+        r = result['repaired']
+        text += f"; {r['count']} repaired, p50 {r['p50'] / 1e3:.1f} us, p99 {r['p99'] / 1e3:.1f} us"
     notes = ', '.join(f'{k} {v}' for k, v in sorted(result.get('counters', {}).items()) if v)
     if result.get('lost'):
         notes += f" lost {result['lost']}"

@@ -3,7 +3,7 @@
 // and consumes, a batch without waiting.
 //   fanfare_embedded_feed send|receive INTERFACE GROUP PORT --size OCTETS [--seconds S] [--core N]
 //     [--udp PORT] [--rate BITS] [--window OCTETS] [--packed 1] [--stream 1] [--sessions N]
-//     [--readers N] [--loss PERCENT] [--pace MESSAGES/s] [--batch N] [--delayed-above NS]
+//     [--readers N] [--loss PERCENT] [--pace MESSAGES/s] [--batch N]
 // INTERFACE as the daemon's flag: NAME,ADDRESS/PREFIX,DEVICE. `receive` checks every octet of every
 // session and reader and prints one line of JSON.
 #include <sched.h>
@@ -130,7 +130,7 @@ class Feed {
     void open_when_up(Open&& open);
     void send_at_pace(Sending& to, std::uint64_t began);
     bool take(Receiving& from);
-    void check(Receiving& from, const std::byte* data, std::size_t bytes);
+    void check(Receiving& from, const std::byte* data, std::size_t bytes, bool repaired);
     void report(double seconds) const;
 
     const Arguments& a_;
@@ -140,8 +140,8 @@ class Feed {
     std::uint64_t batch_;
     std::size_t sessions_;
     std::unique_ptr<embed::Engine> engine_;
-    feed_histogram delay_{}, delayed_{};
-    std::uint64_t delayed_above_ = 0, messages_ = 0;
+    feed_histogram delay_{}, repaired_{};
+    std::uint64_t messages_ = 0;
     double first_ = 0;
     Stalls stalls_;
 };
@@ -283,7 +283,7 @@ int Feed::send() {
     return 0;
 }
 
-void Feed::check(Receiving& from, const std::byte* data, std::size_t bytes) {
+void Feed::check(Receiving& from, const std::byte* data, std::size_t bytes, bool repaired) {
     if (from.ended) return;
     if (bytes != size_ || !feed_check(data, bytes, from.number, &from.mark)) {
         fail("message " + std::to_string(from.number) + " of " + std::to_string(bytes) +
@@ -296,7 +296,7 @@ void Feed::check(Receiving& from, const std::byte* data, std::size_t bytes) {
         const std::uint64_t took = now > intended ? now - intended : 0;
         if (first_ == 0) first_ = feed_seconds();
         feed_histogram_add(&delay_, took);
-        if (took > delayed_above_) feed_histogram_add(&delayed_, took);
+        if (repaired) feed_histogram_add(&repaired_, took);
     }
     from.ended = (from.mark & 1) != 0;
 }
@@ -311,14 +311,15 @@ bool Feed::take(Receiving& from) {
     }
     for (const View& view : std::span(views, count)) {
         const auto* data = static_cast<const std::byte*>(view.data);
+        const bool repaired = (view.flags & FANFARE_VIEW_REPAIRED) != 0;
         if (mode_ == Mode::message && (view.flags & FANFARE_VIEW_ENDS) != 0 && from.part.empty()) {
-            check(from, data, view.bytes);
+            check(from, data, view.bytes, repaired);
         } else {
             // A piece of a stream, or of a message of several packets.
             std::size_t left = view.bytes;
             while (left > 0) {
                 if (from.part.empty() && left >= size_) {
-                    check(from, data, size_);
+                    check(from, data, size_, repaired);
                     data += size_;
                     left -= size_;
                     continue;
@@ -328,7 +329,7 @@ bool Feed::take(Receiving& from) {
                 data += piece;
                 left -= piece;
                 if (from.part.size() < size_) break;
-                check(from, from.part.data(), size_);
+                check(from, from.part.data(), size_, repaired);
                 from.part.clear();
             }
         }
@@ -346,15 +347,14 @@ void Feed::report(double seconds) const {
                     static_cast<unsigned long long>(stalls_.long_ones),
                     static_cast<unsigned long long>(stalls_.longest));
         feed_histogram_print(stdout, &delay_);
-        std::printf(", \"delayed\": ");
-        feed_histogram_print(stdout, &delayed_);
+        std::printf(", \"repaired\": ");
+        feed_histogram_print(stdout, &repaired_);
     }
     std::printf("}\n");
     std::fflush(stdout);
 }
 
 int Feed::receive() {
-    delayed_above_ = static_cast<std::uint64_t>(a_.number("delayed-above", 0));
     const auto readers = static_cast<std::size_t>(a_.number("readers", 1));
     std::vector<std::unique_ptr<Listener>> listeners;
     for (std::size_t i = 0; i < readers; ++i) {

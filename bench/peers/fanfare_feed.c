@@ -1,7 +1,7 @@
 /* Fanfare as one side of the end-to-end bench.
  *   fanfare_feed send|receive CONTROL_SOCKET GROUP PORT --size OCTETS [--seconds S] [--udp PORT]
  * [--rate BITS]
- *                [--window OCTETS] [--packed] [--pace MESSAGES/s [--batch N] [--delayed-above NS]]
+ *                [--window OCTETS] [--packed] [--pace MESSAGES/s [--batch N]]
  * `send` writes messages into the send window for S seconds; `receive` reads them where they stand
  * in the receive window, checks every octet, and prints one line of JSON. Status 0 only if all is
  * there. */
@@ -24,7 +24,7 @@ struct arguments {
     size_t size;
     double seconds, pace;
     int batch;
-    uint64_t rate, window, delayed_above;
+    uint64_t rate, window;
 };
 
 static void fail(const char* what) {
@@ -111,7 +111,7 @@ static int run_receive(int listener, const struct arguments* a) {
     if (fd < 0) fail("accept");
     enum { kViews = 64 };
     struct fanfare_view views[kViews];
-    static struct feed_histogram delay, delayed;
+    static struct feed_histogram delay, repaired;
     double first = 0;
     for (uint64_t number = 0, mark = 0; (mark & 1) == 0;) {
         const int count = fanfare_peek(fd, views, kViews, 0);
@@ -131,7 +131,8 @@ static int run_receive(int listener, const struct arguments* a) {
                 const uint64_t took = now > intended ? now - intended : 0;
                 if (first == 0) first = feed_seconds();
                 feed_histogram_add(&delay, took);
-                if (took > a->delayed_above) feed_histogram_add(&delayed, took);
+                if ((views[i].flags & FANFARE_VIEW_REPAIRED) != 0)
+                    feed_histogram_add(&repaired, took);
             }
             ++number;
         }
@@ -142,8 +143,8 @@ static int run_receive(int listener, const struct arguments* a) {
         if (a->pace > 0) {
             printf(", \"delay\": ");
             feed_histogram_print(stdout, &delay);
-            printf(", \"delayed\": ");
-            feed_histogram_print(stdout, &delayed);
+            printf(", \"repaired\": ");
+            feed_histogram_print(stdout, &repaired);
         }
         printf("}\n");
     }
@@ -177,8 +178,6 @@ int main(int argc, char** argv) {
             a.pace = atof(value);
         else if (strcmp(argv[i], "--batch") == 0)
             a.batch = atoi(value);
-        else if (strcmp(argv[i], "--delayed-above") == 0)
-            a.delayed_above = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--window") == 0)
             a.window = strtoull(value, NULL, 10);
         else {

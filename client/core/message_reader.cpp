@@ -147,6 +147,7 @@ MessageReader::Step MessageReader::step(Look& look, ReadPosition& at, Piece& pie
         piece = Piece{};
         piece.ordinal = at.ordinal;
         piece.log_position = look.reserved - distance;
+        piece.repaired = (entry.flags & kEntryRepaired) != 0;
 
         if ((entry.flags & kEntryPacked) != 0) {
             if (at.phase == ReaderPhase::inside && at.taken > at.offset) return Step::bad;
@@ -321,9 +322,13 @@ ReadResult MessageReader::peek(std::span<ReceivedView> views, std::size_t& count
     Piece piece;
     Step found = Step::none;
     while (count < views.size() && (found = step(look, at, piece)) == Step::piece) {
-        views[count++] = {
-            {piece.data, piece.length}, piece.begins, piece.ends, piece.after, piece.ordinal,
-            piece.log_position};
+        views[count++] = {{piece.data, piece.length},
+                          piece.begins,
+                          piece.ends,
+                          piece.repaired,
+                          piece.after,
+                          piece.ordinal,
+                          piece.log_position};
         bytes += piece.length;
         at = piece.after;
     }

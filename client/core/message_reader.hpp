@@ -59,6 +59,7 @@ struct ReadPosition {
 struct ReceivedView {
     std::span<const std::byte> octets;
     bool begins = false, ends = false;  // of a message
+    bool repaired = false;              // came by a repair
     ReadPosition after;                 // the cursor behind this view
     std::uint64_t ordinal = 0;
     std::uint64_t log_position = 0;
@@ -129,7 +130,7 @@ class MessageReader {
         std::uint32_t length = 0;
         std::uint32_t message_length = 0;  // as the entry says; of the whole message
         std::uint64_t log_position = 0;
-        bool begins = false, ends = false, packed = false;
+        bool begins = false, ends = false, packed = false, repaired = false;
         std::uint64_t ordinal = 0;
         ReadPosition after;
     };

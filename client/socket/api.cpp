@@ -131,6 +131,7 @@ ReceivedView view_of(const fanfare_view& view) {
     out.octets = {static_cast<const std::byte*>(view.data), view.bytes};
     out.begins = (view.flags & FANFARE_VIEW_BEGINS) != 0;
     out.ends = (view.flags & FANFARE_VIEW_ENDS) != 0;
+    out.repaired = (view.flags & FANFARE_VIEW_REPAIRED) != 0;
     out.after = {view.cursor_ordinal, view.cursor_offset, view.cursor_taken,
                  static_cast<fanfare::ipc::ReaderPhase>(view.cursor_phase)};
     out.ordinal = view.ordinal;
@@ -139,8 +140,9 @@ ReceivedView view_of(const fanfare_view& view) {
 }
 
 fanfare_view view_of(const ReceivedView& view) {
-    const std::uint32_t flags =
-        (view.begins ? FANFARE_VIEW_BEGINS : 0) | (view.ends ? FANFARE_VIEW_ENDS : 0);
+    const std::uint32_t flags = (view.begins ? FANFARE_VIEW_BEGINS : 0) |
+                                (view.ends ? FANFARE_VIEW_ENDS : 0) |
+                                (view.repaired ? FANFARE_VIEW_REPAIRED : 0);
     return {view.octets.data(),
             view.octets.size(),
             flags,

@@ -238,8 +238,8 @@ ParityGroups::Outcome ParityGroups::decode(const Group& group, ReceiveWindow& wi
             note = {meaning->fragment->first_sqn, meaning->fragment->offset};
             apdu_length = meaning->fragment->apdu_length;
         }
-        const auto flags =
-            static_cast<std::uint16_t>(kEntryData | (meaning->packed ? kEntryPacked : 0));
+        const auto flags = static_cast<std::uint16_t>(kEntryData | kEntryRepaired |
+                                                      (meaning->packed ? kEntryPacked : 0));
         window.commit(recovered_[r], position + r * longest_, length, flags, apdu_length,
                       meaning->fragment ? &note : nullptr);
         this->note(recovered_[r], meaning->fragment.has_value(), meaning->packed);

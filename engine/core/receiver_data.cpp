@@ -114,6 +114,7 @@ Verdict Receiver::Parts::on_data(const wire::Packet& packet, std::span<const std
 
     std::uint16_t flags = kEntryData;
     if (packet.options.has(OptionBit::packed)) flags |= kEntryPacked;
+    if (packet.type != wire::Type::odata) flags |= kEntryRepaired;
     auto apdu_length = static_cast<std::uint32_t>(length);
     FragmentNote note{};
     const bool fragment = packet.options.has(OptionBit::fragment);

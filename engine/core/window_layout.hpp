@@ -31,6 +31,7 @@ enum EntryFlag : std::uint16_t {
     kEntryMessageBegin = 4,  // first octet of a message stands at the payload's start
     kEntryMessageEnd = 8,    // last octet of a message stands at the payload's end
     kEntryPacked = 16,       // payload is a container of whole messages
+    kEntryRepaired = 32,     // came as RDATA or was decoded from parity, not as it was first sent
 };
 
 enum class SessionState : std::uint32_t { open = 0, finished = 1, reset = 2 };

@@ -118,6 +118,17 @@ TEST_F(ReaderTest, PeekingTakesNothing) {
     EXPECT_EQ(read(9), "abc");
 }
 
+TEST_F(ReaderTest, AViewSaysWhetherItsOctetsCameByARepair) {
+    window->add("first sent");
+    window->add("sent again", kEntryMessageBegin | kEntryMessageEnd | kEntryRepaired);
+    std::array<ReceivedView, 4> views;
+    std::size_t count = 0;
+    reader->peek(views, count);
+    ASSERT_EQ(count, 2u);
+    EXPECT_FALSE(views[0].repaired);
+    EXPECT_TRUE(views[1].repaired);
+}
+
 TEST_F(ReaderTest, ScattersOverSeveralParts) {
     const auto message = pattern_message(1, 1000);
     window->add_message(message, 300);

@@ -217,6 +217,14 @@ TEST_F(ReceiverTest, AnEmptyPayloadIsAValidMessage) {
     EXPECT_EQ(index[11].flags, kEntryData | kEntryMessageBegin | kEntryMessageEnd);
 }
 
+TEST_F(ReceiverTest, EntriesSayWhetherARepairBroughtThem) {
+    begin(10, 1);
+    give(odata(12, 10, "later"));
+    EXPECT_EQ(give(rdata(11, 10, "again")), Verdict::accepted);
+    EXPECT_EQ(index[11].flags & kEntryRepaired, kEntryRepaired);
+    EXPECT_EQ(index[12].flags & kEntryRepaired, 0);
+}
+
 TEST_F(ReceiverTest, PacketsOfAnotherSessionPortOrAddressChangeNothing) {
     begin(10, 1);
     EXPECT_EQ(give(odata(11, 10, "x", [](wire::Packet& p) { p.gsi.octets[0] ^= 1; })),

@@ -60,7 +60,7 @@ TEST(FeedCheck, MeasuresFromTheIntendedMomentToTheReading) {
     const Feed feed(1);
     FeedCheck check;
     for (std::uint64_t i = 0; i < 1000; ++i)
-        check.message(message(feed, i, 0), i < 990 ? 100'000 : 3'000'000);
+        check.message(message(feed, i, 0), i == 990, i < 990 ? 100'000 : 3'000'000);
     EXPECT_TRUE(check.good());
     const auto report = check.report();
     EXPECT_EQ(report["messages"], 1000);
@@ -68,13 +68,15 @@ TEST(FeedCheck, MeasuresFromTheIntendedMomentToTheReading) {
     EXPECT_NEAR(report["delay_us"]["p99.9"], 3000, 50);
     EXPECT_EQ(report["delayed_us"]["count"], 10);
     EXPECT_NEAR(report["delayed_us"]["p50"], 3000, 50);
+    EXPECT_EQ(report["repaired_us"]["count"], 1);
+    EXPECT_NEAR(report["repaired_us"]["p99"], 3000, 50);
 }
 
 TEST(FeedCheck, CallsMessagesDelayedFromAGivenLimitOn) {
     const Feed feed(1);
     FeedCheck check;
     for (std::uint64_t i = 0; i < 100; ++i)
-        check.message(message(feed, i, 0), i < 60 ? 10'000 : 500'000);
+        check.message(message(feed, i, 0), false, i < 60 ? 10'000 : 500'000);
     EXPECT_EQ(check.report(200'000)["delayed_us"]["count"], 40);
     EXPECT_EQ(check.report(1'000'000)["delayed_us"]["count"], 0);
 }
@@ -83,21 +85,21 @@ TEST(FeedCheck, SaysWhatIsMissingTwiceThereOrDamaged) {
     const Feed feed(1);
     {
         FeedCheck check;
-        for (std::uint64_t i : {5u, 6u, 8u}) check.message(message(feed, i), 2000);
+        for (std::uint64_t i : {5u, 6u, 8u}) check.message(message(feed, i), false, 2000);
         EXPECT_FALSE(check.good());
         EXPECT_EQ(check.report()["out_of_order"], 1);
         EXPECT_EQ(check.report()["first_number"], 5);
     }
     {
         FeedCheck check;
-        for (std::uint64_t i : {0u, 1u, 1u, 2u}) check.message(message(feed, i), 2000);
+        for (std::uint64_t i : {0u, 1u, 1u, 2u}) check.message(message(feed, i), false, 2000);
         EXPECT_FALSE(check.good());
     }
     {
         FeedCheck check;
         auto octets = message(feed, 0);
         octets[3] ^= std::byte{1};
-        check.message(octets, 2000);
+        check.message(octets, false, 2000);
         EXPECT_FALSE(check.good());
         EXPECT_EQ(check.report()["damaged"], 1);
     }

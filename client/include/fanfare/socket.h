@@ -113,6 +113,7 @@ FANFARE_API int fanfare_publish(int fd);
  * fanfare_intact() says 1 afterwards. */
 #define FANFARE_VIEW_BEGINS 1 /* of a message */
 #define FANFARE_VIEW_ENDS 2
+#define FANFARE_VIEW_REPAIRED 4 /* lost on its way and sent again, or decoded from parity */
 struct fanfare_view {
     const void* data;
     size_t bytes;
