@@ -219,12 +219,18 @@ void Feed::send_at_pace(Sending& to, std::uint64_t began) {
             stalls_.turn(now, engine_->poll() == 0);
             continue;
         }
-        for (std::uint64_t i = 0; i < batch_; ++i) {
-            while (!put(to, intended * 2)) engine_->poll();
+        // All that is due by now leaves in one go, as an application that was held up would send
+        // it.
+        for (std::size_t count = 0; turn < turns && count < kBatch; ++turn) {
+            const std::uint64_t due =
+                began + static_cast<std::uint64_t>(gap * static_cast<double>(turn));
+            if (due > now) break;
+            for (std::uint64_t i = 0; i < batch_; ++i, ++count) {
+                while (!put(to, due * 2)) engine_->poll();
+            }
         }
         to.socket.publish();
         stalls_.turn(now, engine_->poll() == 0);
-        ++turn;
     }
 }
 
