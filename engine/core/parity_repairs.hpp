@@ -36,12 +36,15 @@ class ParityRepairs {
         at(group) = Group{};
         at(group).next_index = first_index_;
     }
-    // No more packets join the group: `size` of them. What was asked for before may be sent now.
-    void close(std::uint64_t group, std::uint8_t size, RepairService& service) {
+    // No more packets join the group: `size` of them. What was asked for before may be sent now,
+    // unless the window has let go of the group's first packets meanwhile.
+    void close(std::uint64_t group, std::uint8_t size, std::uint64_t trail,
+               RepairService& service) {
         Group& g = at(group);
         g.size = size;
         g.closed = true;
         reduce(g);
+        if (group < trail) g.wanted = 0;
         if (g.wanted > 0) service.want_parity(group);
     }
 

@@ -25,7 +25,8 @@ void SourceParity::fold(ParityEncoder& encoder, std::size_t place, const SendEnt
 }
 
 void SourceParity::data_sent(std::uint64_t ordinal, const SendEntry& entry,
-                             const std::byte* payload, RepairService& service) {
+                             const std::byte* payload, std::uint64_t trail,
+                             RepairService& service) {
     const std::uint64_t place = ordinal & mask_;
     if (place == 0) {
         group_ = ordinal;
@@ -35,20 +36,20 @@ void SourceParity::data_sent(std::uint64_t ordinal, const SendEntry& entry,
     }
     count_ = static_cast<std::uint32_t>(place) + 1;
     if (proactive_ > 0) fold(encoder_, place, entry, payload);
-    if (count_ == k_) close(service);
+    if (count_ == k_) close(trail, service);
 }
 
-void SourceParity::close(RepairService& service) {
+void SourceParity::close(std::uint64_t trail, RepairService& service) {
     closed_ = true;
     owed_ = proactive_;
     if (proactive_ > 0) encoder_.close();
-    if (repairs_) repairs_->close(group_, static_cast<std::uint8_t>(count_), service);
+    if (repairs_) repairs_->close(group_, static_cast<std::uint8_t>(count_), trail, service);
 }
 
 void SourceParity::shorten(SendWindow& window, RepairService& service) {
     const std::uint64_t last = group_ + count_ - 1;
     if (window.contains(last)) window.at(last).group_size = static_cast<std::uint8_t>(count_);
-    close(service);
+    close(window.trail(), service);
 }
 
 SourcePackets::ParityContents SourceParity::contents(const ParityEncoder& encoder, std::size_t row,

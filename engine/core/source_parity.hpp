@@ -27,9 +27,10 @@ class SourceParity {
 
     std::uint64_t group_of(std::uint64_t ordinal) const { return ordinal & ~mask_; }
 
-    // Data packet `ordinal` has left; `payload` are its octets as sent.
+    // Data packet `ordinal` has left; `payload` are its octets as sent. `trail`: the window's, as
+    // an ordinal.
     void data_sent(std::uint64_t ordinal, const SendEntry& entry, const std::byte* payload,
-                   RepairService& service);
+                   std::uint64_t trail, RepairService& service);
     // A group has begun and not ended.
     bool group_open() const { return count_ > 0 && !closed_; }
     // Ends the open group before it is full.
@@ -66,7 +67,7 @@ class SourceParity {
     SourcePackets::ParityContents contents(const ParityEncoder& encoder, std::size_t row,
                                            std::uint32_t index, std::uint64_t group,
                                            std::uint32_t size) const;
-    void close(RepairService& service);
+    void close(std::uint64_t trail, RepairService& service);
     static void fold(ParityEncoder& encoder, std::size_t place, const SendEntry& entry,
                      const std::byte* payload);
 

@@ -327,7 +327,8 @@ struct Source::Parts {
         window.commit();
         if (congestion) congestion->data_sent(static_cast<Sqn>(ordinal), now);
         if (parity) {
-            parity->data_sent(ordinal, entry, frame->data + frame->length - item.length, service);
+            parity->data_sent(ordinal, entry, frame->data + frame->length - item.length,
+                              window.trail(), service);
         }
         advance.data_sent(now);
         last_data_at = now;

@@ -1,0 +1,118 @@
+// What a source owes those who asked for parity: group by group, raised and never added to.
+#include "engine/core/parity_repairs.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/engine/packets.hpp"
+
+namespace fanfare::engine::test {
+namespace {
+
+constexpr std::uint32_t kGroup = 4;
+constexpr Address kRequester = Address::from_octets(10, 0, 0, 7);
+
+class ParityRepairsTest : public ::testing::Test {
+  protected:
+    static SourceParameters parameters() {
+        SourceParameters p;
+        p.window_packets = 64;
+        p.parity.group_size = kGroup;
+        p.parity.block_size = 8;
+        p.parity.on_demand = true;
+        return p;
+    }
+    // `count` more packets enter the window.
+    void send(std::uint32_t count) {
+        for (std::uint32_t i = 0; i < count; ++i) {
+            const std::uint64_t ordinal = window.next();
+            if (ordinal % kGroup == 0) repairs.begin(ordinal);
+            window.open() = SendEntry{};
+            window.commit();
+        }
+    }
+    void close(std::uint64_t group, std::uint8_t size = kGroup) {
+        repairs.close(group, size, window.trail(), service);
+    }
+    void ask(std::uint64_t group, std::uint32_t count, Nanos at = kSecond) {
+        wire::Packet nak{};
+        nak.type = wire::Type::nak;
+        nak.flags = wire::kOptParity;
+        nak.sqn = static_cast<Sqn>(group) | (count - 1);
+        repairs.nak(nak, kRequester, window, service, at, statistics);
+    }
+
+    SendWindow window{64, 0};
+    RepairService service{parameters()};
+    ParityRepairs repairs{parameters()};
+    SourceStatistics statistics;
+    const std::uint64_t first = window.first();
+};
+
+TEST_F(ParityRepairsTest, AWholeGroupIsRepairedWithAsManyPacketsAsTheLargestRequest) {
+    send(kGroup);
+    close(first);
+    ask(first, 1);
+    ask(first, 3);
+    ask(first, 2);
+    ASSERT_TRUE(repairs.wanted(first));
+    EXPECT_TRUE(repairs.sent(first, kSecond));
+    EXPECT_TRUE(repairs.sent(first, kSecond));
+    EXPECT_FALSE(repairs.sent(first, kSecond));
+    EXPECT_EQ(repairs.next_index(first), 3);
+}
+
+TEST_F(ParityRepairsTest, AnOpenGroupWaitsForItsEnd) {
+    send(2);
+    ask(first, 2);
+    EXPECT_FALSE(repairs.wanted(first));
+    EXPECT_TRUE(service.pending().empty());
+    send(2);
+    close(first);
+    EXPECT_TRUE(repairs.wanted(first));
+    EXPECT_EQ(service.pending().oldest(window.trail()), first);
+}
+
+TEST_F(ParityRepairsTest, WhatAShortGroupLeavesOutIsNoLoss) {
+    send(2);
+    ask(first, 3);
+    close(first, 2);
+    ASSERT_TRUE(repairs.wanted(first));
+    EXPECT_FALSE(repairs.sent(first, kSecond)) << "three of four asked for, two were never sent";
+}
+
+TEST_F(ParityRepairsTest, AGroupThatEndsBehindTheTrailOwesNothing) {
+    send(2);
+    ask(first, 2);
+    window.drop_oldest();
+    send(2);
+    close(first);
+    EXPECT_FALSE(repairs.wanted(first));
+    EXPECT_TRUE(service.pending().empty())
+        << "it would stand for a number beyond the window, whose octets nobody sent";
+}
+
+TEST_F(ParityRepairsTest, AGroupThatBeganBehindTheTrailIsTooLateToAskFor) {
+    send(kGroup);
+    close(first);
+    window.drop_oldest();
+    ask(first, 1);
+    EXPECT_FALSE(repairs.wanted(first));
+    EXPECT_EQ(statistics.naks_too_late, 1u);
+}
+
+TEST_F(ParityRepairsTest, OneConfirmationNamesTheLargestCountOfEachGroup) {
+    send(2 * kGroup);
+    close(first);
+    close(first + kGroup);
+    ask(first, 1);
+    ask(first, 3);
+    ask(first + kGroup, 2);
+    ParityRepairs::Confirmation sqns;
+    ASSERT_EQ(repairs.confirm(window, kSecond, sqns), 2u);
+    EXPECT_EQ(sqns[0], static_cast<Sqn>(first) + 2);
+    EXPECT_EQ(sqns[1], static_cast<Sqn>(first) + kGroup + 1);
+    EXPECT_FALSE(repairs.must_confirm());
+}
+
+}  // namespace
+}  // namespace fanfare::engine::test
