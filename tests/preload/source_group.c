@@ -1,4 +1,4 @@
-/* join_source_group and leave_source_group on an ordinary datagram socket: the result is
+/* Check 197: join_source_group and leave_source_group on an ordinary datagram socket: the result is
  * setsockopt's, and the filter is the one that was asked for. */
 #include <poll.h>
 

@@ -10,7 +10,7 @@ import threading
 from . import suite
 from .process import Process
 
-PROGRAM = pathlib.Path(__file__).resolve().parents[1] / 'rm_program.py'
+PROGRAM = pathlib.Path(__file__).resolve().parents[1] / 'rm_calls.py'
 
 
 class Later:
@@ -33,7 +33,7 @@ class Later:
 
 
 class Program(Process):
-    """rm_program.py at a daemon."""
+    """rm_calls.py at a daemon."""
 
     def __init__(self, daemon):
         super().__init__([suite.FANFARE, '--control', daemon.socket, 'run', sys.executable, PROGRAM],
@@ -64,7 +64,7 @@ class Program(Process):
         return later
 
     def call(self, method, *arguments):
-        """A function of rm_program.py."""
+        """A function of rm_calls.py."""
         return self.begin(0, method, *arguments, aside=False).result()
 
     def socket(self, kind, *arguments):
@@ -89,7 +89,7 @@ class RemoteSocket:
         return self.program.begin(self.number, method, *arguments)
 
     def ask(self, function, *arguments):
-        """A function of rm_program.py on this socket."""
+        """A function of rm_calls.py on this socket."""
         return self.program.call(function, self.number, *arguments)
 
     def ask_later(self, function, *arguments):
