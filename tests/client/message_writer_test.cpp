@@ -48,6 +48,7 @@ class WriterTest : public testing::Test {
 
 using Texts = std::vector<std::string>;
 
+// Checks 91 and 100.
 TEST_F(WriterTest, EachSendIsOneMessageAlsoAnEmptyOne) {
     EXPECT_EQ(send("one"), WriteStatus::done);
     EXPECT_EQ(send(""), WriteStatus::done);
@@ -158,6 +159,7 @@ TEST_F(WriterTest, AMessageOfOnePacketIsNeverSplitAtTheEndOfTheLog) {
 }
 
 // wsrm.md 5.2
+// Check 101.
 TEST_F(WriterTest, ABoundaryMakesOneMessageOfManySends) {
     const auto message = pattern_message(5, 20'000);
     ASSERT_TRUE(arm_message(*page, 20'000));
@@ -193,6 +195,7 @@ TEST_F(WriterTest, ABoundaryMayBeReplacedUntilTheFirstOctet) {
     EXPECT_EQ(taken(), (Texts{"abcd", "ef"}));
 }
 
+// Check 107.
 TEST_F(WriterTest, ABoundaryOfExactlyEachSendChangesNothing) {
     for (int i = 1; i < 100; ++i) {
         const auto message =

@@ -67,6 +67,7 @@ class SocketTest : public testing::Test {
 using Texts = std::vector<std::string>;
 
 // wsrm.md 4.1
+// Checks 7 and 8.
 TEST_F(SocketTest, OnlyReliableMulticastSocketsAreMade) {
     EXPECT_EQ(fanfare_socket(AF_INET6, SOCK_RDM, IPPROTO_RM), -1);
     EXPECT_EQ(errno, EAFNOSUPPORT);
@@ -83,6 +84,7 @@ TEST_F(SocketTest, OnlyReliableMulticastSocketsAreMade) {
     EXPECT_EQ(errno, EBADF);
 }
 
+// Check 6.
 TEST_F(SocketTest, WithoutADaemonSocketSaysSoAndHow) {
     fanfare_set_control("/nonexistent/fanfare.sock");
     EXPECT_EQ(fanfare_socket(AF_INET, SOCK_RDM, IPPROTO_RM), -1);
@@ -131,6 +133,7 @@ TEST_F(SocketTest, WithoutADescriptorLeftTheCallSaysSoAndTheConnectionGoesOn) {
     EXPECT_EQ(status, 0);
 }
 
+// Check 19.
 TEST_F(SocketTest, OptionsArePassedOnAsTheyAre) {
     fanfare::Socket s(Mode::message);
     s.set_rm(RM_LATEJOIN, 20);
@@ -184,6 +187,7 @@ TEST_F(SocketTest, StatusAndHelloCanBeAsked) {
 }
 
 // wsrm.md 4.3, 4.4
+// Checks 67, 72 and 79.
 TEST_F(SocketTest, DataCallsInTheWrongStateOrRoleSaySo) {
     fanfare::Socket s(Mode::message);
     char c = 0;
@@ -238,6 +242,7 @@ TEST_F(SocketTest, MessagesAreSentWholeAndTheDoorbellRingsForASleepingWorker) {
     EXPECT_EQ(out.unsent(), 0);
 }
 
+// Checks 94 and 98.
 TEST_F(SocketTest, ANonBlockingSendThatFindsNoRoomSaysSoAndPollTellsWhenThereIs) {
     fanfare::Sender out = sender();
     out.set_non_blocking(true);
@@ -256,6 +261,7 @@ TEST_F(SocketTest, ANonBlockingSendThatFindsNoRoomSaysSoAndPollTellsWhenThereIs)
     EXPECT_EQ(out.send(pattern_message(2, 200'000)).error, EMSGSIZE);
 }
 
+// Check 95.
 TEST_F(SocketTest, ABlockedSendGoesOnWhenTheWindowMoves) {
     fanfare::Sender out = sender();
     const auto message = pattern_message(1, 30'000);
@@ -274,6 +280,7 @@ TEST_F(SocketTest, ABlockedSendGoesOnWhenTheWindowMoves) {
 }
 
 // wsrm.md 5.4
+// Check 97.
 TEST_F(SocketTest, ABlockingSendLargerThanTheWindowGoesPieceByPiece) {
     fanfare::Sender out = sender();
     const auto message = pattern_message(1, 1'000'000);
@@ -297,6 +304,7 @@ TEST_F(SocketTest, ABlockingSendLargerThanTheWindowGoesPieceByPiece) {
     EXPECT_EQ(messages[0], message);
 }
 
+// Check 99.
 TEST_F(SocketTest, ASendTimeoutEndsTheWait) {
     fanfare::Sender out = sender();
     out.set_timeout(20ms);
@@ -344,6 +352,7 @@ TEST_F(SocketTest, AStreamTakesAllWhenBlockingAndWhatFitsWhenNot) {
 }
 
 // wsrm.md 5.2
+// Checks 102, 104, 105 and 106.
 TEST_F(SocketTest, AMessageBoundaryMayBeSetBeforeConnectAndInSession) {
     fanfare::Sender out(Mode::message);
     out.begin_message(6);
@@ -370,6 +379,7 @@ TEST_F(SocketTest, AMessageBoundaryMayBeSetBeforeConnectAndInSession) {
     EXPECT_EQ(errno, ENOPROTOOPT);
 }
 
+// Check 132.
 TEST_F(SocketTest, AfterShutdownSendIsEpipeAndAnOpenMessageIsShownAsIncomplete) {
     fanfare::Sender out = sender();
     out.begin_message(1000);
@@ -456,6 +466,7 @@ TEST_F(SocketTest, AcceptGivesThePeerAndTheListenersTypeAndWaits) {
 }
 
 // wsrm.md 5.3
+// Checks 112 and 113.
 TEST_F(SocketTest, APartOfAMessageIsEmsgsizeForRecvAndLacksEorForRecvmsg) {
     fanfare::Receiver in = receiver(session);
     session.window.add("abcdef");
@@ -500,6 +511,7 @@ TEST_F(SocketTest, PollIsReadableWhileThereIsDataAndNotAfterwards) {
     EXPECT_EQ(events_of(in.fd()) & POLLIN, 0);
 }
 
+// Check 115.
 TEST_F(SocketTest, ABlockedReceiveWakesForDataForTheEndAndAfterATimeout) {
     fanfare::Receiver in = receiver(session);
     std::thread worker([&] {
@@ -529,6 +541,7 @@ TEST_F(SocketTest, ABlockedReceiveWakesForDataForTheEndAndAfterATimeout) {
     EXPECT_EQ(fanfare_winsock_error(), 10101);  // WSAEDISCON
 }
 
+// Checks 116 and 117.
 TEST_F(SocketTest, AStreamEndsWithZeroForEver) {
     fanfare::Receiver in = receiver(session, Mode::stream);
     session.window.add("abc");
@@ -556,6 +569,7 @@ TEST_F(SocketTest, WaitallFillsTheBufferFromAStream) {
     EXPECT_EQ(fanfare_recv(in.fd(), room, 5, 0), 1);
 }
 
+// Check 114.
 TEST_F(SocketTest, AMessageLongerThanTheWindowIsCollectedAsItComes) {
     fanfare::Receiver in = receiver(session);
     const auto message = pattern_message(4, 400'000);

@@ -138,6 +138,7 @@ TEST_F(Handler, Check68_to_71_connect_errors) {
     EXPECT_EQ(connect(to_group), EINVAL);
 }
 
+// Check 84.
 TEST_F(Handler, listen_errors) {
     const auto id = socket();
     EXPECT_EQ(listen(id), EINVAL) << "84: unbound";

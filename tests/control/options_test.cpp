@@ -166,6 +166,14 @@ TEST_F(Options, A_window_that_memory_cannot_hold_fails_at_the_set) {
     EXPECT_EQ(set(id, ipc::kOptionWindowBytes, std::uint64_t{1} << 63), ENOBUFS);
     EXPECT_EQ(value<RmSendWindow>(id, kRmRateWindowSize).window_bytes, 10'000'000u);
 }
+TEST_F(Options, Check36_no_window_has_more_than_2_to_31_minus_1_packets) {
+    const auto id = windows_socket();
+    ASSERT_EQ(set(id, kRmRateWindowSize, RmSendWindow{1'000'000, 0, 30u << 20}), 0);
+    ASSERT_EQ(connect(id), 0);
+    EXPECT_LE(services.sources_made.back().parameters.window_packets, 0x7FFFFFFFu);
+    for (const std::uint64_t bytes : {std::uint64_t{1500}, std::uint64_t{0xFFFFFFFF}, UINT64_MAX})
+        EXPECT_LE(window_packets_for(bytes), 0x7FFFFFFFu) << bytes;
+}
 TEST_F(Options, Check37_38_the_window_advances_by_time_only) {
     const auto id = socket();
     EXPECT_EQ(value<std::uint32_t>(id, kRmSenderWindowAdvanceMethod), 1u);
@@ -181,7 +189,7 @@ TEST_F(Options, Check39_to_42_the_advance_rate_is_1_to_50) {
     EXPECT_EQ(set(id, kRmSendWindowAdvRate, std::uint32_t{0}), EINVAL);
     EXPECT_EQ(value<std::uint32_t>(id, kRmSendWindowAdvRate), 50u);
 }
-TEST_F(Options, Check47_to_50_late_join_is_0_to_75) {
+TEST_F(Options, Check49_50_late_join_is_0_to_75) {
     const auto id = socket();
     EXPECT_EQ(value<std::uint32_t>(id, kRmLateJoin), 0u);
     EXPECT_EQ(set(id, kRmLateJoin, std::uint32_t{75}), 0);
@@ -190,7 +198,7 @@ TEST_F(Options, Check47_to_50_late_join_is_0_to_75) {
     EXPECT_EQ(set(id, kRmLateJoin, std::uint32_t{0}), 0);
     EXPECT_EQ(value<std::uint32_t>(id, kRmLateJoin), 0u);
 }
-TEST_F(Options, Check51_to_55_FEC_figures_are_judged) {
+TEST_F(Options, Check51_53_54_55_FEC_figures_are_judged) {
     const auto id = socket();
     EXPECT_EQ(value<RmFecInfo>(id, kRmUseFec).block_size, 255);
     EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{255, 0, 8, 0}), EINVAL) << "51: both modes off";
@@ -269,6 +277,7 @@ TEST_F(Options, Sender_statistics_stay_readable_after_the_session_is_done) {
     services.source_statistics.odata_packets_sent = 44;
     EXPECT_EQ(value<RmSenderStatistics>(id, kRmSenderStatistics).odata_packets_sent, 33u);
 }
+// Check 106.
 TEST_F(Options, The_order_of_checks_is_that_of_O14) {
     const auto stream = socket(ipc::SocketType::stream);
     EXPECT_EQ(set(stream, kRmSetMessageBoundary, kOne), ENOPROTOOPT) << "106: not on SOCK_STREAM";
@@ -290,6 +299,16 @@ TEST_F(Options, MH4_MH5_MH6_the_last_successful_send_interface_counts) {
     ASSERT_EQ(connect(id), 0);
     EXPECT_EQ(send_session(id).interface, 1u);
 }
+TEST_F(Options, MH3_MH7_it_needs_no_bind_and_what_never_succeeded_leaves_the_first) {
+    const auto chosen = socket(), refused = socket();
+    ASSERT_EQ(set(chosen, kRmSetSendIf, htonl(kBackup.v4)), 0);
+    EXPECT_EQ(value<std::uint32_t>(chosen, kRmSetSendIf), htonl(kBackup.v4)) << "at once";
+    ASSERT_EQ(connect(chosen), 0);
+    EXPECT_EQ(send_session(chosen).interface, 1u);
+    ASSERT_EQ(set(refused, kRmSetSendIf, htonl(0x01020304)), EADDRNOTAVAIL);
+    ASSERT_EQ(connect(refused), 0);
+    EXPECT_EQ(send_session(refused).interface, 0u);
+}
 TEST_F(Options, MH1_MH8_without_one_the_first_available_is_taken_and_shown_after_connect) {
     const auto id = socket();
     ASSERT_EQ(set(id, kRmSetSendIf, htonl(kBackup.v4)), 0);
@@ -299,6 +318,7 @@ TEST_F(Options, MH1_MH8_without_one_the_first_available_is_taken_and_shown_after
     ASSERT_EQ(connect(id), 0);
     EXPECT_EQ(value<std::uint32_t>(id, kRmSetSendIf), htonl(kBackup.v4));
 }
+// Check 73.
 TEST_F(Options, MH2_no_interface_up_fails_ENETUNREACH_and_connect_may_be_tried_again) {
     controller->interface_changed(0, false, false, 0);
     controller->interface_changed(1, false, true, 0);

@@ -49,6 +49,7 @@ void transfer(Network& network, Host& from, Host& to, const std::vector<std::str
     ASSERT_TRUE(network.run_until([&] { return sending.done; }));
 }
 
+// Check 86.
 TEST(Loopback, ReceiversOnTheSendingHostGetTheData) {
     Network network;
     Host& host = network.add({});

@@ -118,6 +118,7 @@ TEST_F(Sessions, ALateReceiverIsToldThatItJoinedLate) {
     EXPECT_EQ(receiver.opened()[0]->parts.header->joined_late.load(), 1u);
 }
 
+// Check 126, its second half.
 TEST_F(Sessions, AfterFinTheSameSourceOpensNoSecondSession) {
     connect();
     sender.finish(*sending);
@@ -133,6 +134,7 @@ TEST_F(Sessions, AfterFinTheSameSourceOpensNoSecondSession) {
     for (auto& w : receiver.windows) EXPECT_FALSE(w->returned);
 }
 
+// Check 122.
 TEST_F(Sessions, AbortEndsEveryReaderWithAReset) {
     connect();
     write(*sending, "last words");
@@ -248,6 +250,7 @@ TEST_F(Sessions, APunchedHoleEndsTheSession) {
     EXPECT_EQ(sending->cause, ResetCause::memory_fault);
 }
 
+// Check 108.
 TEST_F(Sessions, AShutdownInsideAMessageIsNoOrderlyEnd) {
     connect();
     const std::string part = message_of(2000, 1);
@@ -263,6 +266,7 @@ TEST_F(Sessions, AShutdownInsideAMessageIsNoOrderlyEnd) {
     EXPECT_EQ(reading->last.status, ReadStatus::reset);
 }
 
+// Checks 125, 143, 144 and 160: the worker's part.
 TEST_F(Sessions, AnInterfaceThatGoesDownEndsItsSessionsAndNoOthers) {
     // Two interfaces would need two ports a host; the sender's going down must not touch the
     // receiver's.

@@ -70,6 +70,7 @@ struct Count {
         parity_ncfs = 0;
 };
 
+// Check 52.
 TEST(Parity, TwoParityPacketsFollowEachGroupOf8AndNothingElseChanges) {
     Pair pair(with_parity(8, 2, false));
     Count count(pair);
@@ -83,6 +84,7 @@ TEST(Parity, TwoParityPacketsFollowEachGroupOf8AndNothingElseChanges) {
 }
 
 // OpenPGM's odata_jump_parity: data is lost, and later packets bring it back without a NAK.
+// Check 56.
 TEST(Parity, OdataJumpParity_TwoLostOfEachGroupOf8AreMadeWithoutAnyNak) {
     Pair pair(with_parity(8, 2, false));
     Count count(pair);
@@ -100,6 +102,7 @@ TEST(Parity, OdataJumpParity_TwoLostOfEachGroupOf8AreMadeWithoutAnyNak) {
     EXPECT_GT(pair.subscribers[0].receiver->statistics().parity_decoded, 150u);
 }
 
+// Checks 57 and 171.
 TEST(Parity, RdataCompletionParity_LossesBeyondTheProactiveOnesAreAskedForByCount) {
     Pair pair(with_parity(8, 1, true));
     Count count(pair);

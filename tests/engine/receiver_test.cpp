@@ -157,6 +157,7 @@ TEST_F(ReceiverTest, OpenpgmsFirstSessionNumberIsNotLateWithoutOptSyn) {
     EXPECT_TRUE(events.empty());
 }
 
+// Checks 76, 77 and 78.
 TEST_F(ReceiverTest, OnlyAValidOdataOpensASession) {
     give(spm(0, 0, 0xFFFFFFFF));
     give(rdata(0, 0, "x"));
@@ -189,6 +190,7 @@ TEST_F(ReceiverTest, ASpareReceiverIsGivenOneSessionAfterTheOther) {
 
 // ---- judging data
 
+// Check 169.
 TEST_F(ReceiverTest, DuplicatesAreCountedAndDropped) {
     begin(10, 2);
     EXPECT_EQ(give(odata(11, 10, "data")), Verdict::duplicate);
@@ -295,6 +297,7 @@ TEST_F(ReceiverTest, DataThatWouldOverwriteWhatIsNotContiguousIsRefusedAndRepair
     EXPECT_EQ(give(rdata(sqn, 10, big)), Verdict::accepted);
 }
 
+// Check 123.
 TEST_F(ReceiverTest, LackOfRoomThatLastsEndsInBufferExhausted) {
     octets = 65536;
     begin(10, 1);
@@ -393,6 +396,7 @@ TEST_F(ReceiverTest, NakCancellationRetriesExhaustedAreAnUnrecoverableLoss) {
     EXPECT_EQ(give(odata(12, 10, "x")), Verdict::session_over);
 }
 
+// Check 121.
 TEST_F(ReceiverTest, ATrailThatPassesAMissingNumberIsAnUnrecoverableLoss) {
     for (const int how : {0, 1, 2}) {
         receiver.reset();
@@ -481,6 +485,7 @@ TEST_F(ReceiverTest, UnsolicitedRdataIsAccepted) {
     EXPECT_EQ(next(), 12u);
 }
 
+// Check 170.
 TEST_F(ReceiverTest, PendingAndOutstandingAreCountedApart) {
     begin(10, 1);
     give(odata(14, 10, "x"));
@@ -690,6 +695,7 @@ TEST_F(ReceiverTest, FragmentsMarkWhereMessagesBeginAndEndWhateverTheOrderOfArri
     EXPECT_EQ(text(11) + text(12) + text(13), "abcdefgh");
 }
 
+// Check 124.
 TEST_F(ReceiverTest, FragmentsThatContradictEachOtherResetTheSession) {
     begin(10, 1);
     give(odata(11, 10, "abc", with_fragment(11, 0, 8)));

@@ -165,6 +165,7 @@ TEST_F(SourceTest, LateJoinPercentNamesThatShareOfTheWindow) {
     EXPECT_EQ(spms.back().decoded().options.join.min_sqn, 125u);
 }
 
+// Check 47.
 TEST_F(SourceTest, LateJoinZeroPutsNoOptJoinOnTheWire) {
     parameters.announce_first = false;
     for (const auto& d : publish(10, 10)) EXPECT_FALSE(d.decoded().options.has(OptionBit::join));
@@ -231,6 +232,7 @@ TEST_F(SourceTest, TheSingleNakThatOpenpgmSendsAfterAListIsADuplicate) {
     EXPECT_EQ(of(tick(), FrameKind::rdata).size(), 3u);
 }
 
+// Check 167.
 TEST_F(SourceTest, NaksBehindTheTrailAreTooLateAndNaksAheadAreRejected) {
     publish(10, 100);
     run_until(now + kSecond);
@@ -344,6 +346,47 @@ TEST_F(SourceTest, AllThatIsSentStaysWithinTheRate) {
     EXPECT_GT(s().statistics().rdata_packets_sent, 10u);
 }
 
+// Checks 34 and 35. Any second: the rate, and the bucket's depth, which is two datagrams at this
+// rate.
+TEST_F(SourceTest, NoSecondSeesMoreThanTheRateAndRepairsTakeTheirPartOfIt) {
+    parameters.rate_bits_per_s = 8'000'000;  // 1,000,000 octets a second
+    parameters.window_bytes = 10'000'000;
+    parameters.window_ns = 10 * kSecond;
+    const Nanos begin = now;
+    std::deque<std::pair<Nanos, std::uint64_t>> second;  // what left within the last second
+    std::uint64_t within = 0, most = 0, quiet = 0, loaded = 0;
+    std::uint32_t asking = 0;
+    Nanos next_nak = begin + 2 * kSecond;
+    while (now < begin + 4 * kSecond) {
+        std::vector<Datagram> all = publish(5, 1000);
+        const bool load = now >= begin + 2 * kSecond;
+        if (load && now >= next_nak) {
+            next_nak = now + 2 * kMillisecond;
+            // Everybody lost something, each something else.
+            Datagram asked = nak({source->trail() + ++asking % 1000});
+            asked.from = Address{receiver_address(0).v4 + asking};
+            receive(asked);
+        }
+        for (auto& d : tick()) all.push_back(std::move(d));
+        for (const auto& d : all) {
+            if (d.kind == FrameKind::ncf) continue;
+            second.emplace_back(now, d.ip_size());
+            within += d.ip_size();
+            if (d.kind == FrameKind::odata) (load ? loaded : quiet) += d.ip_size();
+        }
+        while (!second.empty() && second.front().first <= now - kSecond) {
+            within -= second.front().second;
+            second.pop_front();
+        }
+        most = std::max(most, within);
+        now = std::max(now + 1, s().next_deadline());
+    }
+    EXPECT_LE(most, 1'000'000u + 2 * 1500);
+    EXPECT_GE(most, 990'000u);
+    EXPECT_GT(s().statistics().rdata_packets_sent, 300u);
+    EXPECT_LT(loaded, quiet * 3 / 4) << "repairs are paid out of the same rate";
+}
+
 TEST_F(SourceTest, ARefusedPublishSaysWhenTokensAllowIt) {
     parameters.rate_bits_per_s = 8'000'000;
     publish(10, 1000);
@@ -432,6 +475,7 @@ TEST_F(SourceTest, AFullWindowRefusesDataUntilTheTrailMovesAndSaysSo) {
     EXPECT_EQ(taken, 10u);
 }
 
+// Check 36: the ring of entries bounds the window, whatever its octets.
 TEST_F(SourceTest, AFullRingOfEntriesRefusesDataToo) {
     parameters.window_packets = 8;
     publish(20, 10);
@@ -454,6 +498,7 @@ TEST_F(SourceTest, RateZeroKeepsTheLastOctetsAndNeverRefuses) {
     EXPECT_EQ(s().trail(), 192u);
 }
 
+// Check 46.
 TEST_F(SourceTest, AnIdleSourceAnnouncesThatItsTrailMoved) {
     parameters.heartbeat_spm_ns = {};
     parameters.ambient_spm_ns = 100 * kSecond;
@@ -483,6 +528,7 @@ TEST_F(SourceTest, AHugeStepOfTheTrailIsTakenInBoundedPieces) {
     EXPECT_EQ(s().trail(), 6100u);
 }
 
+// Check 44.
 TEST_F(SourceTest, APendingRepairHoldsTheTrailUntilItHasGone) {
     parameters.rate_bits_per_s = 100'000;  // the repair of 1040 octets waits some 80 ms
     parameters.window_ns = kSecond;
@@ -534,6 +580,7 @@ TEST_F(SourceTest, SpmNumbersGrowAndHeartbeatsFollowData) {
 
 // ---- end
 
+// Checks 130 and 131.
 TEST_F(SourceTest, AfterFinishEverySpmCarriesOptFinAndNaksAreAnsweredUntilTheWindowHasPassed) {
     publish(5, 10);
     sent.clear();

@@ -55,6 +55,7 @@ TEST_F(TrailAdvanceTest, DataStaysBetween85And100PercentOfTheWindowTime) {
     }
 }
 
+// Check 43.
 TEST_F(TrailAdvanceTest, TheTrailMovesInStepsOfTheGivenShare) {
     for (Nanos at = 0; at < 900 * kMillisecond; at += 10 * kMillisecond) send(at);
     run_until(899 * kMillisecond);
@@ -67,6 +68,7 @@ TEST_F(TrailAdvanceTest, TheTrailMovesInStepsOfTheGivenShare) {
     EXPECT_EQ(passed(), 21u) << "15 percent more";
 }
 
+// Check 44.
 TEST_F(TrailAdvanceTest, APendingRepairHoldsTheTrailUntilItIsSent) {
     for (Nanos at = 0; at < 900 * kMillisecond; at += 10 * kMillisecond) send(at);
     repairs.insert(window.first() + 3);
@@ -77,6 +79,7 @@ TEST_F(TrailAdvanceTest, APendingRepairHoldsTheTrailUntilItIsSent) {
     EXPECT_EQ(passed(), 6u);
 }
 
+// Check 45.
 TEST_F(TrailAdvanceTest, RepairsHoldTheTrailForAtMostOneFurtherPeriod) {
     for (Nanos at = 0; at < 900 * kMillisecond; at += 10 * kMillisecond) send(at);
     repairs.insert(window.first() + 3);
@@ -88,6 +91,7 @@ TEST_F(TrailAdvanceTest, RepairsHoldTheTrailForAtMostOneFurtherPeriod) {
     EXPECT_TRUE(repairs.empty());
 }
 
+// Check 46.
 TEST_F(TrailAdvanceTest, AnIdleSessionEmptiesItsWindowAndStopsTheTimer) {
     send(0);
     run_until(2 * kSecond);

@@ -280,7 +280,7 @@ class Calls(StageTest):
         self.assertEqual({p.ttl for p in packets}, {255})
 
     def test_the_end_in_good_order(self):
-        """Checks 115, 116, 117, 131, 132 and 134."""
+        """Checks 115, 116, 117, 131 and 132."""
         for kind in (RDM, STREAM):
             group = self.group[0], 7700 + kind
             self.group, old = group, self.group
@@ -308,6 +308,18 @@ class Calls(StageTest):
             self.assertGreaterEqual(len(spms), 3)
             self.assertTrue(all(OPT_FIN in p.options for p in spms))
             self.group = old
+
+    def test_shutdown_does_not_wait_for_what_is_queued(self):
+        """Check 134: it returns while most of the queue has still to be sent, and all of it is."""
+        capture = self.capture()
+        listener, sender = self.listener(), self.sender(window=(800, 20_000, 0))
+        messages = [bytes([n]) * 1000 for n in range(100)]  # a second's work
+        sender.ask('send_list', messages)
+        sender.shutdown(socket.SHUT_WR)
+        self.assertLess(len(capture.packets(self.group[0], 'ODATA')), 100)
+        receiver = self.accept(listener)
+        self.assertEqual([receiver.recv(2000) for _ in messages], messages)
+        self.refused(errno.ESHUTDOWN, receiver.recv, 10)
 
     def test_a_linger_of_zero_aborts(self):
         """Check 133: OPT_RST on the wire, ECONNRESET for the receiver."""

@@ -63,6 +63,7 @@ class WsrmHeader(unittest.TestCase):
     maxDiff = None
 
     def test_every_value_and_layout_is_the_public_ones(self):
+        """Checks 3 and 4."""
         asked = questions(public_header())
         windows = answers(MINGW, WINDOWS_PROLOGUE, asked)
         ours = answers(LINUX, LINUX_PROLOGUE, asked, '-I', INCLUDE)

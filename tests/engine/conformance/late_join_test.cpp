@@ -54,6 +54,7 @@ Joined join(std::uint32_t percent, Sqn first, bool by_spm, std::uint8_t group = 
 }
 
 // wsrm.md, RM_LATEJOIN: m = floor(p * (LEAD - TRAIL + 1) / 100), OPT_JOIN names LEAD - m + 1.
+// Check 48.
 TEST(LateJoin, AJoinerRecoversExactlyTheShareThatTheSenderAllows) {
     for (const bool by_spm : {false, true}) {
         for (const std::uint32_t percent : {1u, 25u, 50u, 75u}) {
@@ -65,6 +66,7 @@ TEST(LateJoin, AJoinerRecoversExactlyTheShareThatTheSenderAllows) {
     }
 }
 
+// Check 47.
 TEST(LateJoin, WithoutAllowanceAJoinerStartsWithTheFirstPacketItHears) {
     const Joined j = join(0, 1000, false);
     EXPECT_EQ(j.start, j.lead);
