@@ -20,7 +20,7 @@ _loader.exec_module(command)
 
 # Checks of what is not part of this version; docs/windows-compatibility.md says so too.
 NOT_PART = {96}
-MULTIHOMED_HOSTS = {145, 146, 148, 154, 158, 159, 161, 162, 163, 164, 165}
+MULTIHOMED_HOSTS = {145, 146, 148, 158, 159, 161, 162, 164, 165}
 
 
 class Checks(unittest.TestCase):
