@@ -68,28 +68,20 @@ def ethernet(destination, packet, source=b'\x02\0\0\0\0\x99', kind=0x0800):
     return (destination + source + struct.pack('>H', kind) + packet).ljust(60, b'\0')
 
 
-def in_namespace(namespace, action):
-    """What `action` returns, called with this thread inside `namespace`: a socket stays where it was made."""
-    import ctypes
-    libc = ctypes.CDLL(None, use_errno=True)
-    with open('/proc/thread-self/ns/net', 'rb') as home, open(f'/run/netns/{namespace.name}', 'rb') as there:
-        if libc.setns(there.fileno(), 0) != 0:
-            raise OSError(ctypes.get_errno(), 'setns')
-        try:
-            return action()
-        finally:
-            libc.setns(home.fileno(), 0)
-
-
 class Thrower:
     """Sends frames out of an interface of a namespace, straight from user memory."""
 
     def __init__(self, namespace, interface):
-        def open_socket():
-            opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-            opened.bind((interface, 0))
-            return opened
-        self.socket = in_namespace(namespace, open_socket)
+        import ctypes
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open('/proc/self/ns/net', 'rb') as home, open(f'/run/netns/{namespace.name}', 'rb') as there:
+            if libc.setns(there.fileno(), 0) != 0:
+                raise OSError(ctypes.get_errno(), 'setns')
+            try:
+                self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+                self.socket.bind((interface, 0))
+            finally:
+                libc.setns(home.fileno(), 0)
 
     def throw(self, frame):
         try:

@@ -1,11 +1,13 @@
 """PGM packets as they pass a cable's end at the bridge."""
 
 import collections
+import ctypes
+import os
 import socket
 import struct
 import time
 
-from .packets import NAK, NCF, ODATA, RDATA, SPM, in_namespace
+from .packets import NAK, NCF, ODATA, RDATA, SPM
 from .process import wait_until
 
 OPT_END, OPT_JOIN, OPT_FRAGMENT, OPT_PARITY_PRM, OPT_SYN, OPT_FIN, OPT_RST = 0x80, 0x03, 0x01, 0x08, 0x0D, 0x0E, 0x0F
@@ -39,6 +41,26 @@ def parse(frame, when=0.0):
             at += length
     return Packet(when, socket.inet_ntoa(ip[12:16]), socket.inet_ntoa(ip[16:20]), ip[8], NAMES[kind], sport, dport, flags,
                   sqn, options, total)
+
+
+def in_namespace(namespace, action):
+    """What `action` returns, called with this thread inside `namespace`: a socket stays where it was made."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def enter(path):
+        with open(path, 'rb') as there:
+            if libc.setns(there.fileno(), 0) != 0:
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
+
+    home = os.open('/proc/thread-self/ns/net', os.O_RDONLY)
+    try:
+        enter(f'/run/netns/{namespace.name}')
+        try:
+            return action()
+        finally:
+            enter(f'/proc/self/fd/{home}')
+    finally:
+        os.close(home)
 
 
 class Capture:
