@@ -9,8 +9,7 @@ namespace fanfare::dataplane {
 
 namespace {
 
-// Octets in front of each message of a container.
-constexpr std::uint32_t kContainerLength = 2;
+using ipc::kRowLengthBytes;
 
 // Each word is loaded exactly once: what was checked is what is used.
 ipc::RecordHeader copy_header(const std::byte* from) {
@@ -23,6 +22,13 @@ ipc::RecordHeader copy_header(const std::byte* from) {
     static_assert(sizeof header == sizeof words);
     std::memcpy(&header, words, sizeof header);
     return header;
+}
+
+// The length in front of a message of a row: the program's, so loaded once.
+std::uint32_t row_length(const std::byte* at) {
+    const auto* octets = reinterpret_cast<const volatile unsigned char*>(at);
+    const std::uint32_t high = octets[0];
+    return high << 8 | octets[1];
 }
 
 // Moves a payload to a lower place in the log, where the two may overlap: whole vectors upwards,
@@ -48,19 +54,20 @@ PublicationCutter::Found PublicationCutter::look(std::uint64_t position, std::ui
     const std::uint64_t room = std::min(to_end(position), published);
     record.header = copy_header(at(position));
     record.position = position;
-    if ((record.header.flags & ~std::uint32_t{ipc::kRecordSkip}) != 0) return Found::invalid;
+    const std::uint32_t flags = record.header.flags;
+    if (flags != 0 && flags != ipc::kRecordSkip) return Found::invalid;
     if (record.header.length > room - sizeof(ipc::RecordHeader)) return Found::invalid;
     const std::uint64_t bytes = ipc::record_bytes(record.header.length);
     if (bytes > room) return Found::invalid;
     record.end = position + bytes;
-    if ((record.header.flags & ipc::kRecordSkip) != 0) {
+    if (flags == ipc::kRecordSkip) {
         return bytes == to_end(position) ? Found::skip : Found::invalid;
     }
     return Found::record;
 }
 
-// The record at position_ when it is a whole message of one packet and nothing is open: look() for
-// what nearly every record is. False: it may be anything.
+// The record at position_ when it is a whole message of one packet, or a row of whole messages, and
+// nothing is open: look() for what nearly every record is. False: it may be anything but a row.
 inline bool PublicationCutter::usual_record(std::uint64_t tail, Record& record) const {
     const std::uint64_t room = std::min(to_end(position_), tail - position_);
     if (open_left_ != 0 || room < sizeof(ipc::RecordHeader)) return false;
@@ -68,9 +75,17 @@ inline bool PublicationCutter::usual_record(std::uint64_t tail, Record& record) 
     const auto* const words = reinterpret_cast<const std::uint64_t*>(at(position_));
     const std::uint64_t first = __atomic_load_n(words, __ATOMIC_RELAXED);
     const std::uint64_t second = __atomic_load_n(words + 1, __ATOMIC_RELAXED);
-    // No flags, offset 0, and the message is as long as the record.
+    // No flags, offset 0, and the message is as long as the record; or a row, whose first message's
+    // length stands where the offset would.
     const auto length = static_cast<std::uint32_t>(first);
-    if (first != second || first != length || length > tsdu_) return false;
+    record.row = (first >> 32) == ipc::kRecordRow && format_ == ipc::SendFormat::packed;
+    if (record.row) {
+        if (length != static_cast<std::uint32_t>(second) || length < kRowLengthBytes ||
+            length + kRowLengthBytes > tsdu_)
+            return false;
+    } else if (first != second || first != length || length > tsdu_) {
+        return false;
+    }
     const std::uint64_t bytes = ipc::record_bytes(length);
     if (bytes > room) return false;
     record.header.length = length;
@@ -103,10 +118,9 @@ bool PublicationCutter::begin(const Record& record, std::uint64_t tail) {
     }
     if (header.length > open_left_ || (header.length == 0 && open_left_ > 0)) return false;
     open_left_ -= header.length;
-    if (message_length_ <= tsdu_) {
-        // One packet's message is one record.
-        if (open_left_ > 0) return false;
-    } else if (open_left_ > 0 && (fragment_ == 0 || header.length % fragment_ != 0)) {
+    // A message of one packet is one record, which usual_record() took.
+    if (message_length_ <= tsdu_) return false;
+    if (open_left_ > 0 && (fragment_ == 0 || header.length % fragment_ != 0)) {
         // Only a sender that was shut down inside a message leaves such a record, and none behind
         // it.
         if (record.end != tail || fragment_ == 0) return false;
@@ -119,24 +133,23 @@ bool PublicationCutter::begin(const Record& record, std::uint64_t tail) {
     return true;
 }
 
+// Opens the record at position_, or steps over a skip. False: there is nothing to cut.
 bool PublicationCutter::next_record(std::uint64_t tail) {
     Record record;
-    // At most one skip a lap; the next one leads to the lap's start.
-    while (true) {
-        switch (look(position_, tail, record)) {
-            case Found::none:
-                return false;
-            case Found::skip:
-                position_ = record.end;
-                continue;
-            case Found::record:
-                if (begin(record, tail)) return true;
-                [[fallthrough]];
-            case Found::invalid:
-                failed_ = true;
-                return false;
-        }
+    switch (look(position_, tail, record)) {
+        case Found::none:
+            return false;
+        case Found::skip:
+            position_ = record.end;
+            return true;
+        case Found::record:
+            if (begin(record, tail)) return true;
+            [[fallthrough]];
+        case Found::invalid:
+            failed_ = true;
+            return false;
     }
+    return false;
 }
 
 engine::Publish PublicationCutter::next_stream(std::uint64_t tail) {
@@ -170,33 +183,85 @@ engine::Publish PublicationCutter::next_fragment() {
     return item;
 }
 
-// The message that was begun, and in packed sessions as many more as fit behind it.
-engine::Publish PublicationCutter::next_whole(std::uint64_t tail) {
-    std::byte* const payload = at(position_);
-    std::uint32_t size = record_left_;
-    std::byte* const container = payload - kContainerLength;  // the end of a header that was copied
-    std::uint32_t messages = 1;
-    in_record_ = false;
-    record_left_ = 0;
-    position_ = record_end_;
-    while (format_ == ipc::SendFormat::packed && to_end(position_) != log_bytes_) {
+// As many of the row's first messages as fit behind `to`; the rest of it is cut next. False: none.
+bool PublicationCutter::append_part(Container& to, const Record& row) {
+    const std::byte* const from = at(row.position) + sizeof(ipc::RecordHeader) - kRowLengthBytes;
+    const std::uint32_t bytes = row.header.length + kRowLengthBytes;
+    const std::uint32_t used = to.row ? to.size : to.size + kRowLengthBytes;
+    std::uint32_t part = 0;
+    // The whole row does not fit, so the walk ends inside it, or it is none.
+    while (true) {
+        if (bytes - part < kRowLengthBytes) {
+            failed_ = true;
+            break;
+        }
+        const std::uint32_t message = kRowLengthBytes + row_length(from + part);
+        if (message > bytes - part) {
+            failed_ = true;
+            break;
+        }
+        if (used + part + message > tsdu_) break;
+        part += message;
+    }
+    if (part == 0 || failed_) return false;
+    std::memmove(to.start + used, from, part);
+    to.size = used + part;
+    row_left_ = bytes - part;
+    record_end_ = row.end;
+    position_ = row.position + sizeof(ipc::RecordHeader) - kRowLengthBytes + part;
+    return true;
+}
+
+// Pushes the record's messages to the container's end, if they fit.
+bool PublicationCutter::append(Container& to, const Record& record) {
+    const std::uint32_t used = to.row ? to.size : to.size + kRowLengthBytes;
+    const std::uint32_t bytes = record.header.length + kRowLengthBytes;
+    if (used + bytes > tsdu_) return false;
+    const std::byte* const payload = at(record.position) + sizeof(ipc::RecordHeader);
+    if (record.row) {
+        std::memmove(to.start + used, payload - kRowLengthBytes, bytes);
+    } else {
+        move_down(to.start + used + kRowLengthBytes, payload, record.header.length);
+        net::store16(to.start + used, static_cast<std::uint16_t>(record.header.length));
+    }
+    to.size = used + bytes;
+    position_ = record.end;
+    return true;
+}
+
+// One packet of a packed session: it begins with the record `first`, or, where that is nullptr,
+// with what was left of a row, and takes as much as fits of what is published behind it.
+engine::Publish PublicationCutter::next_container(const Record* first, std::uint64_t tail) {
+    Container made{};
+    if (first != nullptr) {
+        made = {at(first->position) + sizeof(ipc::RecordHeader) - kRowLengthBytes,
+                first->header.length + (first->row ? kRowLengthBytes : 0), first->row};
+        position_ = first->end;
+    } else {
+        made = {at(position_), row_left_, true};
+        // The last message of a row goes out as itself.
+        if (row_left_ == kRowLengthBytes + row_length(made.start)) {
+            made.row = false;
+            made.size -= kRowLengthBytes;
+        }
+        row_left_ = 0;
+        position_ = record_end_;
+    }
+    while (to_end(position_) != log_bytes_) {
         Record record;
         if (!usual_record(tail, record)) break;
-        const std::uint32_t length = record.header.length;
-        const std::uint32_t used = messages == 1 ? kContainerLength + size : size;
-        if (used + kContainerLength + length > tsdu_) break;
-        if (messages++ == 1) net::store16(container, static_cast<std::uint16_t>(size));
-        const std::byte* from = at(record.position) + sizeof(ipc::RecordHeader);
-        move_down(container + used + kContainerLength, from, length);
-        net::store16(container + used, static_cast<std::uint16_t>(length));
-        size = used + kContainerLength + length;
-        position_ = record.end;
+        const bool was_row = made.row;
+        const std::uint32_t size = made.size;
+        if (!append(made, record) && (!record.row || !append_part(made, record))) break;
+        if (!was_row) net::store16(made.start, static_cast<std::uint16_t>(size));
+        made.row = true;
+        if (row_left_ != 0) break;
     }
     engine::Publish item;
-    item.data = messages > 1 ? container : payload;
-    item.length = static_cast<std::uint16_t>(size);
-    item.packed = messages > 1;
-    item.message_length = size;
+    item.data = made.row ? made.start : made.start + kRowLengthBytes;
+    item.length = static_cast<std::uint16_t>(made.size);
+    item.packed = made.row;
+    item.message_length = made.size;
     item.release_position = position_;
     return item;
 }
@@ -210,12 +275,16 @@ std::size_t PublicationCutter::cut(std::uint64_t tail, std::span<engine::Publish
             continue;
         }
         Record record;
-        if (format_ == ipc::SendFormat::message && !in_record_ && usual_record(tail, record)) {
-            items[count++] = next_message(record);
-            continue;
+        if (row_left_ != 0) {
+            items[count++] = next_container(nullptr, tail);
+        } else if (in_record_) {
+            items[count++] = next_fragment();
+        } else if (usual_record(tail, record)) {
+            items[count++] = format_ == ipc::SendFormat::packed ? next_container(&record, tail)
+                                                                : next_message(record);
+        } else if (!next_record(tail)) {
+            break;
         }
-        if (!in_record_ && !next_record(tail)) break;
-        items[count++] = message_length_ <= tsdu_ ? next_whole(tail) : next_fragment();
     }
     return count;
 }

@@ -4,8 +4,11 @@
 //
 // Message sessions: a message of one packet, or its fragments. Stream sessions: as many octets as
 // fit. Packed sessions: as many whole messages as fit become one container, a row of [length: 16
-// bits, big-endian][octets], pushed together in place: the records' headers leave more room than
-// the container needs, and the log stays the transmit window.
+// bits, big-endian][octets]. Rows come ready from a program that builds several messages at once,
+// and a full one is a packet as it stands. What is short, single messages and the last row of a
+// publication, is pushed together in place: the records' headers leave more room than a container
+// needs, and the log stays the transmit window. What is inside a row its program answers for: it is
+// looked at only where the row is parted.
 #pragma once
 
 #include <cstddef>
@@ -47,6 +50,13 @@ class PublicationCutter {
         ipc::RecordHeader header;
         std::uint64_t position;  // of the header
         std::uint64_t end;       // of the record, padding included
+        bool row = false;
+    };
+    // A packed packet that is being made, in the log.
+    struct Container {
+        std::byte* start;    // of its row, or of the length that its only message would have in one
+        std::uint32_t size;  // octets of the row; of the message, while there is no row
+        bool row;
     };
     Found look(std::uint64_t position, std::uint64_t tail, Record& record) const;
     bool begin(const Record& record, std::uint64_t tail);
@@ -55,7 +65,9 @@ class PublicationCutter {
     bool next_record(std::uint64_t tail);
     engine::Publish next_fragment();
     engine::Publish next_stream(std::uint64_t tail);
-    engine::Publish next_whole(std::uint64_t tail);
+    engine::Publish next_container(const Record* first, std::uint64_t tail);
+    bool append(Container& to, const Record& record);
+    bool append_part(Container& to, const Record& row);
     std::byte* at(std::uint64_t position) const { return log_ + (position & (log_bytes_ - 1)); }
     std::uint64_t to_end(std::uint64_t position) const {
         return log_bytes_ - (position & (log_bytes_ - 1));
@@ -73,7 +85,8 @@ class PublicationCutter {
     std::uint32_t message_length_ = 0,
                   message_offset_ = 0;  // of the open message; offset of what comes next
     std::uint32_t open_left_ = 0;       // octets of the open message that no record brought yet
-    bool cut_short_ = false;  // its last record was no multiple of a fragment: none may follow
+    std::uint32_t row_left_ = 0;  // octets left of a row that was parted; they begin at position_
+    bool cut_short_ = false;      // its last record was no multiple of a fragment: none may follow
     bool failed_ = false;
 };
 

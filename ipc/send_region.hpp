@@ -43,7 +43,9 @@ struct RecordHeader {
     std::uint32_t message_offset;  // of this record's first octet in the message
 };
 static_assert(sizeof(RecordHeader) == 16);
-enum RecordFlag : std::uint32_t { kRecordSkip = 1 };
+enum RecordFlag : std::uint32_t { kRecordSkip = 1, kRecordRow = 2 };
+// Octets in front of each message of a row.
+inline constexpr std::uint32_t kRowLengthBytes = 2;
 inline constexpr std::uint64_t kRecordAlignment =
     16;  // that of the header, so no lap ends with less than one
 

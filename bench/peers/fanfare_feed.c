@@ -73,7 +73,10 @@ static int run_send(int fd, const struct arguments* a) {
     if (a->window != 0) set(fd, FANFARE_WINDOW_BYTES, &a->window, sizeof a->window, "window");
     if (packed) set(fd, FANFARE_PACKED, &packed, sizeof packed, "packed");
     if (fanfare_connect(fd, (const struct sockaddr*)&to, sizeof to) != 0) fail("connect");
-    enum { kBatch = 32 }; /* messages between two publications and two looks at the clock */
+    /* Messages between two publications and two looks at the clock. */
+    enum { kLarge = 32, kSmall = 256, kRunBytes = 48 * 1024 };
+    const int most = a->size * kSmall <= kRunBytes ? kSmall : kLarge;
+    struct iovec rooms[kSmall];
     double began = 0;
     for (uint64_t number = 0, last = 0; !last;) {
         if (number == 1) {
@@ -85,14 +88,12 @@ static int run_send(int fd, const struct arguments* a) {
             began = feed_seconds();
         }
         last = number > 0 && feed_seconds() >= began + a->seconds;
-        const int batch = last || number == 0 ? 1 : kBatch;
-        for (int i = 0; i < batch; ++i, ++number) {
-            void* room = NULL;
-            size_t got = 0;
-            if (fanfare_claim(fd, a->size, &room, &got, 0) != 0) fail("claim");
-            feed_fill(room, a->size, number, feed_mark(began, last != 0));
-            if (fanfare_commit(fd, a->size) != 0) fail("commit");
-        }
+        const int batch = last || number == 0 ? 1 : most;
+        for (int i = 0; i < batch; ++i) rooms[i] = (struct iovec){NULL, a->size};
+        const int count = fanfare_claim_run(fd, rooms, (size_t)batch, 0);
+        if (count <= 0) fail("claim");
+        for (int i = 0; i < count; ++i, ++number)
+            feed_fill(rooms[i].iov_base, a->size, number, feed_mark(began, last != 0));
         if (fanfare_publish(fd) != 0) fail("publish");
     }
     if (fanfare_shutdown(fd, SHUT_WR) != 0) fail("shutdown");
@@ -114,27 +115,29 @@ static int run_receive(int listener, const struct arguments* a) {
     static struct feed_histogram delay, repaired;
     double first = 0;
     for (uint64_t number = 0, mark = 0; (mark & 1) == 0;) {
-        const int count = fanfare_peek(fd, views, kViews, 0);
+        const int count = fanfare_peek(fd, views, kViews, FANFARE_MSG_ROWS);
         if (count <= 0) fail("receive");
-        for (int i = 0; i < count && (mark & 1) == 0; ++i) {
-            const int right =
-                views[i].bytes == a->size && feed_check(views[i].data, a->size, number, &mark);
-            if (!right || fanfare_intact(fd, &views[i]) != 1) {
-                if (fanfare_intact(fd, &views[i]) != 1)
-                    fprintf(stderr, "fanfare_feed: overtaken\n");
-                fprintf(stderr, "fanfare_feed: message %llu of %zu octets is wrong\n",
-                        (unsigned long long)number, views[i].bytes);
-                return 1;
+        for (int i = 0; i < count; ++i) {
+            const void* data = NULL;
+            size_t at = 0, bytes = 0;
+            while ((mark & 1) == 0 && fanfare_next_message(&views[i], &at, &data, &bytes)) {
+                if (bytes != a->size || !feed_check(data, bytes, number, &mark)) {
+                    if (fanfare_intact(fd, &views[i]) != 1)
+                        fprintf(stderr, "fanfare_feed: overtaken\n");
+                    fprintf(stderr, "fanfare_feed: message %llu of %zu octets is wrong\n",
+                            (unsigned long long)number, bytes);
+                    return 1;
+                }
+                if (a->pace > 0 && number > 0) {
+                    const uint64_t now = feed_nanos(), intended = mark / 2;
+                    const uint64_t took = now > intended ? now - intended : 0;
+                    if (first == 0) first = feed_seconds();
+                    feed_histogram_add(&delay, took);
+                    if ((views[i].flags & FANFARE_VIEW_REPAIRED) != 0)
+                        feed_histogram_add(&repaired, took);
+                }
+                ++number;
             }
-            if (a->pace > 0 && number > 0) {
-                const uint64_t now = feed_nanos(), intended = mark / 2;
-                const uint64_t took = now > intended ? now - intended : 0;
-                if (first == 0) first = feed_seconds();
-                feed_histogram_add(&delay, took);
-                if ((views[i].flags & FANFARE_VIEW_REPAIRED) != 0)
-                    feed_histogram_add(&repaired, took);
-            }
-            ++number;
         }
         if (fanfare_consume(fd, views, (size_t)count) != 0) fail("consume");
         if ((mark & 1) == 0) continue;

@@ -10,6 +10,8 @@ namespace {
 using ipc::ReaderPhase;
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+// Octets in front of each message of a row.
+constexpr std::uint32_t kLengthBytes = 2;
 
 // The page's counters have one writer at a time: whoever holds the lock.
 void add(std::atomic<std::uint64_t>& counter, std::uint64_t n) {
@@ -179,7 +181,6 @@ MessageReader::Step MessageReader::step(Look& look, ReadPosition& at, Piece& pie
 // how much of it was taken, hence where its length stands.
 MessageReader::Step MessageReader::step_packed(const IndexEntry& entry, const std::byte* payload,
                                                ReadPosition& at, Piece& piece) const {
-    constexpr std::uint32_t kLengthBytes = 2;
     const bool inside = at.phase == ReaderPhase::inside;
     const std::uint32_t taken = inside ? at.taken : 0;
     if (inside && at.offset - taken < kLengthBytes) return Step::bad;
@@ -195,7 +196,8 @@ MessageReader::Step MessageReader::step_packed(const IndexEntry& entry, const st
     piece.message_length = length;
     at.offset = start + taken;
     piece.after.phase = ReaderPhase::boundary;
-    const bool last = start + length == entry.length;
+    piece.row_left = entry.length - start - length;
+    const bool last = piece.row_left == 0;
     piece.after.ordinal = last ? at.ordinal + 1 : at.ordinal;
     piece.after.offset = last ? 0 : start + length;
     return Step::piece;
@@ -312,7 +314,54 @@ bool MessageReader::enough_there(Look& look, const ReadPosition& at, std::size_t
     return true;
 }
 
-ReadResult MessageReader::peek(std::span<ReceivedView> views, std::size_t& count) {
+// Views of the messages behind `piece` in its row, one each. False: the row contradicts itself.
+bool MessageReader::peek_row(Piece& piece, std::span<ReceivedView> views, std::size_t& count,
+                             std::size_t& bytes) const {
+    const std::byte* at = piece.data + piece.length;
+    std::uint32_t left = piece.row_left;
+    ReadPosition& after = piece.after;
+    while (left > 0 && count < views.size()) {
+        if (left < kLengthBytes) return false;
+        const std::uint32_t length = racy_load_u16(at);
+        if (length > left - kLengthBytes) return false;
+        left -= kLengthBytes + length;
+        after.ordinal = left == 0 ? piece.ordinal + 1 : piece.ordinal;
+        after.offset = left == 0 ? 0 : after.offset + kLengthBytes + length;
+        views[count++] = {.octets = {at + kLengthBytes, length},
+                          .begins = true,
+                          .ends = true,
+                          .repaired = piece.repaired,
+                          .messages = 1,
+                          .after = after,
+                          .ordinal = piece.ordinal,
+                          .log_position = piece.log_position};
+        bytes += length;
+        at += kLengthBytes + length;
+    }
+    return true;
+}
+
+// Makes one view of a row from `piece`, its first message, on. False as above.
+bool MessageReader::join_row(Piece& piece, ReceivedView& view) {
+    const std::byte* const first = piece.data - kLengthBytes;
+    const std::byte* at = piece.data + piece.length;
+    std::uint32_t left = piece.row_left;
+    for (; left > 0; ++view.messages) {
+        if (left < kLengthBytes) return false;
+        const std::uint32_t length = racy_load_u16(at);
+        if (length > left - kLengthBytes) return false;
+        left -= kLengthBytes + length;
+        at += kLengthBytes + length;
+    }
+    piece.after.ordinal = piece.ordinal + 1;
+    piece.after.offset = 0;
+    view.row = true;
+    view.octets = {first, static_cast<std::size_t>(at - first)};
+    view.after = piece.after;
+    return true;
+}
+
+ReadResult MessageReader::peek(std::span<ReceivedView> views, std::size_t& count, bool rows) {
     count = 0;
     Look look{};
     ReadPosition at;
@@ -322,14 +371,23 @@ ReadResult MessageReader::peek(std::span<ReceivedView> views, std::size_t& count
     Piece piece;
     Step found = Step::none;
     while (count < views.size() && (found = step(look, at, piece)) == Step::piece) {
-        views[count++] = {{piece.data, piece.length},
-                          piece.begins,
-                          piece.ends,
-                          piece.repaired,
-                          piece.after,
-                          piece.ordinal,
-                          piece.log_position};
-        bytes += piece.length;
+        ReceivedView& view = views[count++];
+        view = {.octets = {piece.data, piece.length},
+                .begins = piece.begins,
+                .ends = piece.ends,
+                .repaired = piece.repaired,
+                .messages = piece.ends ? 1u : 0u,
+                .after = piece.after,
+                .ordinal = piece.ordinal,
+                .log_position = piece.log_position};
+        // A message that was taken in part has no length in front of what is left of it.
+        const bool row = rows && mode_ == ReadMode::message && piece.packed && piece.begins;
+        if (row ? !join_row(piece, view)
+                : piece.row_left > 0 && !peek_row(piece, views, count, bytes)) {
+            found = Step::bad;
+            break;
+        }
+        bytes += row ? view.octets.size() - kLengthBytes * view.messages : piece.length;
         at = piece.after;
     }
     // Lengths and places are handed out, so they at least must be true now.
@@ -357,22 +415,29 @@ std::uint64_t MessageReader::available() {
 }
 
 bool MessageReader::intact(const ReceivedView& view) const {
+    return intact_from(view.log_position);
+}
+
+// Whether what stands at `log_position` and later was whole until now.
+bool MessageReader::intact_from(std::uint64_t log_position) const {
     // Partner: as in whole().
     std::atomic_thread_fence(std::memory_order_acquire);
     const std::uint64_t log_now = view_.header().reserved_log.load(kRelaxed);
-    return log_now - view.log_position <= view_.log_bytes();
+    return log_now - log_position <= view_.log_bytes();
 }
 
 bool MessageReader::consume(std::span<const ReceivedView> views) {
     if (views.empty()) return true;
     std::uint64_t messages = 0, bytes = 0;
-    bool good = true;
+    // Views come in order, so the first is the one that is overwritten first; but the caller may
+    // hand in any.
+    std::uint64_t oldest = views.front().log_position;
     for (const ReceivedView& view : views) {
-        good = good && intact(view);
-        messages += view.ends ? 1 : 0;
-        bytes += view.octets.size();
+        if (static_cast<std::int64_t>(view.log_position - oldest) < 0) oldest = view.log_position;
+        messages += view.messages;
+        bytes += view.octets.size() - (view.row ? kLengthBytes * view.messages : 0u);
     }
-    if (!good) {
+    if (!intact_from(oldest)) {
         overtaken();
         return false;
     }

@@ -60,7 +60,10 @@ struct ReceivedView {
     std::span<const std::byte> octets;
     bool begins = false, ends = false;  // of a message
     bool repaired = false;              // came by a repair
-    ReadPosition after;                 // the cursor behind this view
+    bool row =
+        false;  // whole messages, [length: 16 bits, big-endian][octets] each, `messages` many
+    std::uint32_t messages = 0;  // that end in it
+    ReadPosition after;          // the cursor behind this view
     std::uint64_t ordinal = 0;
     std::uint64_t log_position = 0;
 };
@@ -89,8 +92,9 @@ class MessageReader {
 
     // Zero copy: fills a prefix of `views` with what is next, in order, and sets `count`. A message
     // of several packets is several views. Moves nothing. Status `data` when count > 0, else as
-    // try_recv.
-    ReadResult peek(std::span<ReceivedView> views, std::size_t& count);
+    // try_recv. With `rows` the messages of one packed packet are one view: each of their lengths
+    // was right when this looked, and is to be checked once more by whoever walks them.
+    ReadResult peek(std::span<ReceivedView> views, std::size_t& count, bool rows = false);
     // Octets that are there to be taken now: of the message at hand, or of the stream. Takes
     // nothing; looks at each entry of them.
     std::uint64_t available();
@@ -131,6 +135,8 @@ class MessageReader {
         std::uint32_t message_length = 0;  // as the entry says; of the whole message
         std::uint64_t log_position = 0;
         bool begins = false, ends = false, packed = false, repaired = false;
+        // Packed: octets of the row behind this message.
+        std::uint32_t row_left = 0;
         std::uint64_t ordinal = 0;
         ReadPosition after;
     };
@@ -139,6 +145,9 @@ class MessageReader {
     Step step(Look& look, ReadPosition& at, Piece& piece) const;
     Step step_packed(const IndexEntry& entry, const std::byte* payload, ReadPosition& at,
                      Piece& piece) const;
+    bool peek_row(Piece& piece, std::span<ReceivedView> views, std::size_t& count,
+                  std::size_t& bytes) const;
+    static bool join_row(Piece& piece, ReceivedView& view);
     bool whole(const Look& look) const;
     ReadResult at_end(const Look& look);
     ReadResult refuse(const Look& look);
@@ -147,6 +156,7 @@ class MessageReader {
     bool enough_there(Look& look, const ReadPosition& at, std::size_t room);
     ReadResult recv_message(Look& look, ReadPosition at, Scatter& room, unsigned flags);
     ReadResult recv_stream(Look& look, ReadPosition at, Scatter& room, unsigned flags);
+    bool intact_from(std::uint64_t log_position) const;
     void commit(const ReadPosition& at, std::uint64_t messages, std::uint64_t bytes);
 
     ipc::ReceiveView view_;

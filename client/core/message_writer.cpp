@@ -16,6 +16,12 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 // OPT_FRAGMENT carries a message's length in 32 bits (wsrm.md 5.4).
 constexpr std::uint64_t kMessageMax = std::numeric_limits<std::uint32_t>::max();
 
+// Big-endian, in front of a message of a row.
+void store_length(std::byte* to, std::uint32_t length) {
+    to[0] = static_cast<std::byte>(length >> 8);
+    to[1] = static_cast<std::byte>(length);
+}
+
 }  // namespace
 
 bool arm_message(ipc::SocketPage& page, std::uint32_t length) {
@@ -210,14 +216,56 @@ void MessageWriter::publish_incomplete() {
     view_.header().tail.store(tail + record_bytes(filled), std::memory_order_release);
 }
 
+// A row was begun by the first message of the record at `record`.
+void MessageWriter::open_row(std::uint64_t record, std::uint32_t bytes) {
+    const std::uint64_t mask = view_.log_bytes() - 1;
+    // Padding included, a record ends before the lap and the limit do; the limit may stand
+    // anywhere.
+    const std::uint64_t space = std::min(view_.log_bytes() - (record & mask), limit_ - record) &
+                                ~(ipc::kRecordAlignment - 1);
+    const std::uint64_t most =
+        std::min<std::uint64_t>(view_.largest_tsdu(), space - sizeof(RecordHeader));
+    row_record_ = record;
+    row_messages_ = 1;
+    row_end_ = view_.log() + (record & mask) + sizeof(RecordHeader) + bytes;
+    row_left_ = static_cast<std::int64_t>(most) - bytes - 2 * ipc::kRowLengthBytes;
+}
+
+void MessageWriter::close_row() {
+    if (row_messages_ == 0) return;
+    std::byte* const record = view_.log() + (row_record_ & (view_.log_bytes() - 1));
+    const auto bytes = static_cast<std::uint32_t>(row_end_ - record - sizeof(RecordHeader));
+    if (row_messages_ == 1) {
+        write_header(row_record_, {bytes, 0, bytes, 0});
+    } else {
+        // The last two octets are the first message's length.
+        const RecordHeader header{bytes, ipc::kRecordRow, bytes, 0};
+        std::memcpy(record, &header, sizeof header - ipc::kRowLengthBytes);
+    }
+    built_ += record_bytes(bytes);
+    row_messages_ = 0;
+    row_left_ = -1;
+}
+
 WriteStatus MessageWriter::claim(std::size_t bytes, std::span<std::byte>& room) {
     room = {};
     WriteResult result;
     if (!open_for_writing(result)) return result.status;
+    if (static_cast<std::int64_t>(bytes) <= row_left_) {
+        claimed_ = bytes;
+        claim_open_ = true;
+        room = {row_end_ + ipc::kRowLengthBytes, bytes};
+        return WriteStatus::done;
+    }
+    close_row();
+    return claim_record(bytes, room);
+}
+
+WriteStatus MessageWriter::claim_record(std::size_t bytes, std::span<std::byte>& room) {
     const std::uint64_t mask = view_.log_bytes() - 1;
     std::uint64_t position = published() + built_;
-    const std::uint64_t limit = load_limit();
     if (view_.format() == ipc::SendFormat::stream) {
+        const std::uint64_t limit = load_limit();
         if (limit <= position) return WriteStatus::no_room;
         const std::uint64_t run = std::min(limit - position, view_.log_bytes() - (position & mask));
         claimed_ = std::min<std::uint64_t>(bytes, run);
@@ -229,7 +277,9 @@ WriteStatus MessageWriter::claim(std::size_t bytes, std::span<std::byte>& room) 
         return WriteStatus::too_large;
     const std::uint64_t to_end = view_.log_bytes() - (position & mask);
     const std::uint64_t skipped = record_bytes(bytes) <= to_end ? 0 : to_end;
-    if (position + skipped + record_bytes(bytes) > limit) return WriteStatus::no_room;
+    const std::uint64_t end = position + skipped + record_bytes(bytes);
+    if (end > limit_) limit_ = load_limit();
+    if (end > limit_) return WriteStatus::no_room;
     if (skipped != 0) {
         skip(position, skipped);
         built_ += skipped;
@@ -245,16 +295,49 @@ void MessageWriter::commit(std::size_t bytes) {
     if (!claim_open_) return;
     claim_open_ = false;
     const std::uint64_t used = std::min<std::uint64_t>(bytes, claimed_);
+    const auto length = static_cast<std::uint32_t>(used);
     if (view_.format() == ipc::SendFormat::stream) {
         built_ += used;
         return;
     }
-    const auto length = static_cast<std::uint32_t>(used);
-    write_header(published() + built_, {length, 0, length, 0});
+    if (row_messages_ != 0) {
+        store_length(row_end_, length);
+        row_end_ += ipc::kRowLengthBytes + length;
+        row_left_ -= ipc::kRowLengthBytes + length;
+        ++row_messages_;
+        return;
+    }
+    const std::uint64_t record = published() + built_;
+    if (view_.format() == ipc::SendFormat::packed && length <= view_.largest_tsdu()) {
+        store_length(view_.log() + (record & (view_.log_bytes() - 1)) + sizeof(RecordHeader) -
+                         ipc::kRowLengthBytes,
+                     length);
+        open_row(record, length);
+        return;
+    }
+    write_header(record, {length, 0, length, 0});
     built_ += record_bytes(used);
 }
 
+WriteStatus MessageWriter::claim_run(std::span<RoomPart> rooms, std::size_t& count) {
+    count = 0;
+    for (RoomPart& part : rooms) {
+        std::span<std::byte> room;
+        const WriteStatus status = claim(part.bytes, room);
+        if (status != WriteStatus::done) return count > 0 ? WriteStatus::done : status;
+        commit(room.size());
+        part.data = room.data();
+        ++count;
+        if (room.size() < part.bytes) {
+            part.bytes = room.size();
+            break;
+        }
+    }
+    return WriteStatus::done;
+}
+
 void MessageWriter::publish() {
+    close_row();
     if (built_ == 0) return;
     const std::uint64_t tail = published() + built_;
     built_ = 0;

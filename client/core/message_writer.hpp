@@ -60,15 +60,23 @@ class MessageWriter {
     // whole. Before a shutdown.
     void publish_incomplete();
 
-    // Zero copy. claim() lends room for one message of `bytes` octets (stream: a run of up to
-    // `bytes`, possibly shorter), contiguous in the log; commit() ends it with the octets really
-    // used (at most the claimed ones). Several messages may be built so; publish() makes them
-    // visible. Memory: the room is the caller's from claim to commit. One thread does this at a
-    // time, and nobody else sends on the socket between claim and publish. no_room: nothing lent.
-    // too_large: more than one record holds (try_send takes it). Stream and messages alike.
+    // Zero copy. In packed sessions messages that fit one packet stand in the log as the packet
+    // will carry them: what is committed between two publishes is built into rows here, and the
+    // worker sends a row as it stands. claim() lends room for one message of `bytes` octets
+    // (stream: a run of up to `bytes`, possibly shorter), contiguous in the log; commit() ends it
+    // with the octets really used (at most the claimed ones). Several messages may be built so;
+    // publish() makes them visible. Memory: the room is the caller's from claim to commit. One
+    // thread does this at a time, and nobody else sends on the socket between claim and publish.
+    // no_room: nothing lent. too_large: more than one record holds (try_send takes it). Stream and
+    // messages alike.
     WriteStatus claim(std::size_t bytes, std::span<std::byte>& room);
     void commit(std::size_t bytes);
     void publish();
+    // Several at once: for each of `rooms` claims its `bytes`, sets `data`, and commits them all;
+    // they are to be written in full before the next claim or
+    // publish(). Stops where room or the status ends;
+    // `count` is how many were lent (then the status is done). A stream may lend less for the last.
+    WriteStatus claim_run(std::span<RoomPart> rooms, std::size_t& count);
 
     // At least one packet of the largest size would be taken now: what poll calls writable.
     bool has_room() const;
@@ -103,6 +111,9 @@ class MessageWriter {
     void skip(std::uint64_t position, std::uint64_t bytes);
     std::uint64_t load_limit();
     bool open_for_writing(WriteResult& result);
+    void open_row(std::uint64_t record, std::uint32_t bytes);
+    void close_row();
+    WriteStatus claim_record(std::size_t bytes, std::span<std::byte>& room);
     WriteResult send_stream(Gather& data);
     WriteResult send_message(Gather& data, unsigned flags);
 
@@ -114,6 +125,16 @@ class MessageWriter {
     std::uint64_t built_ = 0;
     std::uint64_t claimed_ = 0;
     bool claim_open_ = false;
+    // Lower bound of the region's limit, which only grows: a look at the worker's line is needed
+    // only where this one ends.
+    std::uint64_t limit_ = 0;
+    // The row at the end of what is built, of packed sessions: where its record begins, how many
+    // messages it has (0: none is open), where the next one's length goes, and how many octets the
+    // next one may have.
+    std::uint64_t row_record_ = 0;
+    std::uint32_t row_messages_ = 0;
+    std::byte* row_end_ = nullptr;
+    std::int64_t row_left_ = -1;
 };
 
 // RM_SET_MESSAGE_BOUNDARY (wsrm.md 5.2), which may come before there is a window: `length` octets,

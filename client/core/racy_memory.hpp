@@ -21,10 +21,16 @@
 
 namespace fanfare::client {
 
+// What the sanitizer shall not look into can't be part of a function that it looks into.
+#ifdef FANFARE_UNDER_TSAN
+#define FANFARE_RACY __attribute__((no_sanitize("thread"), noinline))
+#else
+#define FANFARE_RACY
+#endif
+
 // Volatile loads are neither merged, repeated nor invented by the compiler; 8-aligned 8-octet loads
 // do not tear.
-__attribute__((no_sanitize("thread"), noinline)) inline IndexEntry racy_load(
-    const IndexEntry* entry) {
+FANFARE_RACY inline IndexEntry racy_load(const IndexEntry* entry) {
     const auto* words = reinterpret_cast<const volatile std::uint64_t*>(entry);
     const std::uint64_t raw[2] = {words[0], words[1]};
     IndexEntry copy;
@@ -43,9 +49,7 @@ __attribute__((no_sanitize("thread"), noinline)) inline IndexEntry racy_load(
 
 #ifdef FANFARE_UNDER_TSAN
 // memcpy is watched by the sanitizer even here, so under it the octets go one by one.
-__attribute__((no_sanitize("thread"), noinline)) inline void racy_copy(std::byte* to,
-                                                                       const std::byte* from,
-                                                                       std::size_t bytes) {
+FANFARE_RACY inline void racy_copy(std::byte* to, const std::byte* from, std::size_t bytes) {
     const auto* octets = reinterpret_cast<const volatile unsigned char*>(from);
     for (std::size_t i = 0; i < bytes; ++i) to[i] = std::byte{octets[i]};
 }
@@ -56,8 +60,7 @@ inline void racy_copy(std::byte* to, const std::byte* from, std::size_t bytes) {
 #endif
 
 // The big-endian 16-bit number at `from`.
-__attribute__((no_sanitize("thread"), noinline)) inline std::uint16_t racy_load_u16(
-    const std::byte* from) {
+FANFARE_RACY inline std::uint16_t racy_load_u16(const std::byte* from) {
     const auto* octets = reinterpret_cast<const volatile unsigned char*>(from);
     const unsigned high = octets[0];
     return static_cast<std::uint16_t>(high << 8 | octets[1]);

@@ -12,6 +12,7 @@
 #include "client/socket/descriptor_map.hpp"
 #include "client/socket/last_error.hpp"
 #include "client/socket/library.hpp"
+#include "client/socket/on_socket.hpp"
 #include "client/socket/page_lock.hpp"
 #include "client/socket/program_memory.hpp"
 #include "client/socket/socket.hpp"
@@ -23,8 +24,9 @@ using fanfare::client::DataPart;
 using fanfare::client::fail;
 using fanfare::client::find_socket;
 using fanfare::client::may_be_memory;
+using fanfare::client::on_socket;
 using fanfare::client::Received;
-using fanfare::client::ReceivedView;
+using fanfare::client::result;
 using fanfare::client::RoomPart;
 using fanfare::client::Socket;
 
@@ -34,26 +36,6 @@ using fanfare::client::read_address;
 using fanfare::client::write_address;
 
 namespace {
-
-int result(int error) {
-    if (error == 0) return 0;
-    errno = error;
-    return -1;
-}
-
-// Runs `call` on the socket of `fd`. Nothing is thrown at a C program.
-template <typename Call>
-int on_socket(int fd, Call&& call) {
-    if (fanfare::client::PageLock::held_by_this_thread())
-        return result(fail(EAGAIN, "a signal handler interrupted a call on a Fanfare socket"));
-    try {
-        int error = 0;
-        Socket* socket = find_socket(fd, error);
-        return result(socket == nullptr ? error : call(*socket));
-    } catch (const std::bad_alloc&) {
-        return result(fail(ENOMEM, ""));
-    }
-}
 
 // The same with every message: nothing but what no memory is, and a length that is none.
 void note_sender(int fd, sockaddr* out, socklen_t* length) {
@@ -125,36 +107,6 @@ ssize_t receive_datagram(int fd, msghdr& message, int flags) {
     });
     return failed != 0 ? -1 : static_cast<ssize_t>(bytes);
 }
-
-ReceivedView view_of(const fanfare_view& view) {
-    ReceivedView out;
-    out.octets = {static_cast<const std::byte*>(view.data), view.bytes};
-    out.begins = (view.flags & FANFARE_VIEW_BEGINS) != 0;
-    out.ends = (view.flags & FANFARE_VIEW_ENDS) != 0;
-    out.repaired = (view.flags & FANFARE_VIEW_REPAIRED) != 0;
-    out.after = {view.cursor_ordinal, view.cursor_offset, view.cursor_taken,
-                 static_cast<fanfare::ipc::ReaderPhase>(view.cursor_phase)};
-    out.ordinal = view.ordinal;
-    out.log_position = view.log_position;
-    return out;
-}
-
-fanfare_view view_of(const ReceivedView& view) {
-    const std::uint32_t flags = (view.begins ? FANFARE_VIEW_BEGINS : 0) |
-                                (view.ends ? FANFARE_VIEW_ENDS : 0) |
-                                (view.repaired ? FANFARE_VIEW_REPAIRED : 0);
-    return {view.octets.data(),
-            view.octets.size(),
-            flags,
-            static_cast<std::uint32_t>(view.after.phase),
-            view.after.offset,
-            view.after.taken,
-            view.after.ordinal,
-            view.ordinal,
-            view.log_position};
-}
-
-constexpr std::size_t kViewsAtOnce = 64;
 
 }  // namespace
 
@@ -419,61 +371,6 @@ int fanfare_close(int fd) {
             return 0;
         }
         return socket.close(fd, [fd] { return fanfare::client::forget_socket(fd); });
-    });
-}
-
-int fanfare_claim(int fd, size_t bytes, void** room, size_t* room_bytes, int flags) {
-    return on_socket(fd, [&](Socket& socket) {
-        if (room == nullptr || room_bytes == nullptr) return fail(EFAULT, "room is a null pointer");
-        std::span<std::byte> lent;
-        const int error = socket.claim(bytes, flags, lent);
-        *room = lent.data();
-        *room_bytes = lent.size();
-        return error;
-    });
-}
-
-int fanfare_commit(int fd, size_t bytes) {
-    return on_socket(fd, [&](Socket& socket) { return socket.commit(bytes); });
-}
-
-int fanfare_publish(int fd) {
-    return on_socket(fd, [](Socket& socket) { return socket.publish(); });
-}
-
-int fanfare_peek(int fd, fanfare_view* views, size_t count, int flags) {
-    std::size_t got = 0;
-    const int failed = on_socket(fd, [&](Socket& socket) {
-        if (views == nullptr) return fail(EFAULT, "the views are a null pointer");
-        if (count == 0) return fail(EINVAL, "room for at least one view");
-        ReceivedView some[kViewsAtOnce];
-        const int error = socket.peek(std::span(some, std::min(count, kViewsAtOnce)), flags, got);
-        for (std::size_t i = 0; i < got; ++i) views[i] = view_of(some[i]);
-        return error;
-    });
-    return failed != 0 ? failed : static_cast<int>(got);
-}
-
-int fanfare_intact(int fd, const fanfare_view* view) {
-    int intact = 0;
-    const int failed = on_socket(fd, [&](Socket& socket) {
-        if (view == nullptr) return fail(EFAULT, "the view is a null pointer");
-        intact = socket.intact(view_of(*view)) ? 1 : 0;
-        return 0;
-    });
-    return failed != 0 ? failed : intact;
-}
-
-int fanfare_consume(int fd, const fanfare_view* views, size_t count) {
-    return on_socket(fd, [&](Socket& socket) {
-        if (count != 0 && views == nullptr) return fail(EFAULT, "the views are a null pointer");
-        ReceivedView some[kViewsAtOnce];
-        for (std::size_t at = 0; at < count; at += kViewsAtOnce) {
-            const std::size_t n = std::min(count - at, kViewsAtOnce);
-            for (std::size_t i = 0; i < n; ++i) some[i] = view_of(views[at + i]);
-            if (const int error = socket.consume(std::span(some, n)); error != 0) return error;
-        }
-        return 0;
     });
 }
 

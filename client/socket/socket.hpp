@@ -99,6 +99,8 @@ class Socket {
     }
 
     int claim(std::size_t bytes, int flags, std::span<std::byte>& room);
+    // As MessageWriter::claim_run; waits until the first has room.
+    int claim_run(std::span<RoomPart> rooms, int flags, std::size_t& count);
     int commit(std::size_t bytes);
     int publish();
     int peek(std::span<ReceivedView> views, int flags, std::size_t& count);
@@ -155,6 +157,8 @@ class Socket {
     int reset_error(ResetCause cause) const;
     int daemon_gone() const;
     void ring() const;
+    template <typename Try>
+    int claim_by(Try&& claim, int flags);
     int wait_for_room(const MessageWriter::Seen& seen, bool wait, Nanos deadline);
     int wait_for_data(const MessageReader::Seen& seen, bool wait, Nanos deadline, int& rounds);
     bool may_block(int flags) const;

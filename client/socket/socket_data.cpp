@@ -60,6 +60,7 @@ void advance(std::vector<Part>& parts, std::size_t bytes) {
     }
 }
 
+constexpr int kRows = 0x2000000;  // FANFARE_MSG_ROWS
 constexpr int kKeptFlags = MSG_DONTWAIT | MSG_PEEK;
 
 }  // namespace
@@ -301,7 +302,9 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
     }
 }
 
-int Socket::claim(std::size_t bytes, int flags, std::span<std::byte>& room) {
+// Claims by `claim`, until it finds room.
+template <typename Try>
+int Socket::claim_by(Try&& claim, int flags) {
     if (const int error = ready_to_send(flags); error != 0) return error;
     Nanos deadline = 0;
     for (;;) {
@@ -309,7 +312,7 @@ int Socket::claim(std::size_t bytes, int flags, std::span<std::byte>& room) {
         MessageWriter::Seen seen;
         {
             const PageLock held(page_->lock);
-            status = writer_->claim(bytes, room);
+            status = claim(*writer_);
             seen = writer_->seen();
             // What is built must not wait for room that only its own sending makes.
             if (status == WriteStatus::no_room) writer_->publish();
@@ -331,6 +334,14 @@ int Socket::claim(std::size_t bytes, int flags, std::span<std::byte>& room) {
         if (closed_) return fail(EBADF, "the socket was closed meanwhile");
         if (page_->shut_write != 0) return fail(EPIPE, "the socket was shut down for sending");
     }
+}
+
+int Socket::claim(std::size_t bytes, int flags, std::span<std::byte>& room) {
+    return claim_by([&](MessageWriter& writer) { return writer.claim(bytes, room); }, flags);
+}
+
+int Socket::claim_run(std::span<RoomPart> rooms, int flags, std::size_t& count) {
+    return claim_by([&](MessageWriter& writer) { return writer.claim_run(rooms, count); }, flags);
 }
 
 int Socket::commit(std::size_t bytes) {
@@ -360,7 +371,7 @@ int Socket::peek(std::span<ReceivedView> views, int flags, std::size_t& count) {
         MessageReader::Seen seen;
         {
             const PageLock held(page_->lock);
-            result = reader_->peek(views, count);
+            result = reader_->peek(views, count, (flags & kRows) != 0);
             seen = reader_->seen();
         }
         switch (result.status) {

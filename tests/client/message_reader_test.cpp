@@ -416,6 +416,59 @@ TEST_F(ReaderTest, ViewsShowSeveralMessagesAndAreTakenTogether) {
     EXPECT_EQ(count, 0u);
 }
 
+TEST_F(ReaderTest, ARowIsOneViewOfAllThatIsLeftOfItsMessages) {
+    window->add("one");
+    window->add_packed({"two", "", "three"});
+    window->add_packed({"four", "five"});
+    std::array<ReceivedView, 8> views;
+    std::size_t count = 0;
+    const ReadResult seen = reader->peek(views, count, true);
+    EXPECT_EQ(seen.status, ReadStatus::data);
+    EXPECT_EQ(seen.bytes, 19u);
+    ASSERT_EQ(count, 3u);
+    EXPECT_FALSE(views[0].row);
+    EXPECT_TRUE(views[1].row && views[1].begins && views[1].ends);
+    EXPECT_EQ(views[1].messages, 3u);
+    EXPECT_EQ(text_of(views[1].octets), text_of(container({"two", "", "three"})));
+    EXPECT_TRUE(reader->consume(std::span(views).first(2)));
+    EXPECT_EQ(page->messages_read.load(), 4u);
+    EXPECT_EQ(page->bytes_read.load(), 11u);
+    EXPECT_EQ(read(), "four");
+    reader->peek(views, count, true);
+    ASSERT_EQ(count, 1u);
+    EXPECT_EQ(text_of(views[0].octets), text_of(container({"five"})));
+    EXPECT_TRUE(reader->consume(std::span(views).first(1)));
+    EXPECT_EQ(reader->peek(views, count, true).status, ReadStatus::empty);
+}
+
+TEST_F(ReaderTest, AMessageTakenInPartIsAViewOfItsOwnInFrontOfItsRow) {
+    window->add_packed({"abcdef", "xyz", "w"});
+    EXPECT_EQ(read(4), "abcd");
+    std::array<ReceivedView, 8> views;
+    std::size_t count = 0;
+    reader->peek(views, count, true);
+    ASSERT_EQ(count, 3u);  // what goes on can't be part of a row; nor are those behind it this time
+    EXPECT_EQ(text_of(views[0].octets), "ef");
+    EXPECT_EQ(text_of(views[1].octets), "xyz");
+    EXPECT_TRUE(reader->consume(std::span(views).first(2)));
+    EXPECT_EQ(read(), "w");
+}
+
+TEST_F(ReaderTest, ARowThatLiesIsInconsistentHoweverItIsLookedAt) {
+    for (const bool rows : {false, true}) {
+        for (const std::uint8_t last : {1, 3}) {
+            open(ReadMode::message);
+            auto bad = container({"ab", "cd"});
+            bad[5] = std::byte{last};
+            window->add(bad, kWhole | kEntryPacked);
+            std::array<ReceivedView, 8> views;
+            std::size_t count = 0;
+            EXPECT_EQ(reader->peek(views, count, rows).cause, ResetCause::inconsistent_data);
+            EXPECT_EQ(count, 0u);
+        }
+    }
+}
+
 TEST_F(ReaderTest, AViewIsIntactUntilItsOctetsMayBeOverwritten) {
     window->add(std::vector<std::byte>(1000));
     std::array<ReceivedView, 1> views;

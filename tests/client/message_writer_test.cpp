@@ -279,6 +279,115 @@ TEST_F(WriterTest, ClaimedMessagesAppearTogetherWhenPublished) {
     EXPECT_EQ(taken(), (Texts{"first", "second", ""}));
 }
 
+// The row that a record's header says it begins, or the message that it is, as texts.
+Texts messages_of(const FakeSendWindow::Record& record) {
+    if (record.header.flags != ipc::kRecordRow) return {text_of(record.payload)};
+    // The first length stands in the header.
+    std::vector<std::byte> row(2 + record.payload.size());
+    std::memcpy(row.data(), reinterpret_cast<const std::byte*>(&record.header) + 14, 2);
+    std::copy(record.payload.begin(), record.payload.end(), row.begin() + 2);
+    Texts texts;
+    for (std::size_t at = 0; at < row.size();) {
+        const auto length =
+            std::to_integer<std::size_t>(row[at]) << 8 | std::to_integer<std::size_t>(row[at + 1]);
+        texts.emplace_back(reinterpret_cast<const char*>(&row.at(at + 1)) + 1, length);
+        at += 2 + length;
+    }
+    return texts;
+}
+
+TEST_F(WriterTest, PackedMessagesBetweenTwoPublishesAreRowsOfAPacketEach) {
+    open(ipc::SendFormat::packed);
+    Texts sent;
+    std::span<std::byte> room;
+    for (std::size_t i = 0; i < 5; ++i) {
+        sent.push_back(text_of(pattern_message(i, 500)));
+        ASSERT_EQ(writer->claim(600, room), WriteStatus::done);
+        std::memcpy(room.data(), sent.back().data(), 500);
+        writer->commit(500);
+    }
+    writer->publish();
+    bool good = false;
+    const auto records = worker->take_records(good);
+    ASSERT_TRUE(good);
+    // 600 octets behind two messages of 500 don't fit one packet of 1400.
+    ASSERT_EQ(records.size(), 3u);
+    EXPECT_EQ(records[0].header.flags, ipc::kRecordRow);
+    EXPECT_EQ(records[0].header.length, 1002u);
+    EXPECT_EQ(records[2].header.flags, 0u);  // the last one is alone
+    Texts got;
+    for (const auto& record : records)
+        for (auto& text : messages_of(record)) got.push_back(text);
+    EXPECT_EQ(got, sent);
+}
+
+TEST_F(WriterTest, RowsOfAnySizesGoAroundTheLogWithEveryMessageOnce) {
+    open(ipc::SendFormat::packed);
+    std::mt19937 random(7);
+    std::uint64_t sent = 0, received = 0, most = 0;
+    const auto take = [&] {
+        bool good = false;
+        for (const auto& record : worker->take_records(good)) {
+            EXPECT_LE(record.header.length + 2, kTsdu + 2u);
+            const Texts texts = messages_of(record);
+            most = std::max<std::uint64_t>(most, texts.size());
+            for (const auto& text : texts) {
+                EXPECT_EQ(text, text_of(pattern_message(received, text.size())));
+                ++received;
+            }
+        }
+        EXPECT_TRUE(good);
+        // A packet's end may stand anywhere.
+        worker->release(worker->position() - std::min<std::uint64_t>(worker->position(), 5));
+    };
+    for (int round = 0; round < 4000; ++round) {
+        const std::size_t bytes = random() % 8 == 0 ? random() % 1400 : random() % 90;
+        std::span<std::byte> room;
+        const WriteStatus status = writer->claim(bytes, room);
+        if (status == WriteStatus::no_room || random() % 16 == 0) {
+            writer->publish();
+            take();
+            continue;
+        }
+        ASSERT_EQ(status, WriteStatus::done);
+        const std::size_t used = bytes - random() % (bytes + 1) / 4;
+        const auto message = pattern_message(sent, used);
+        if (used != 0) std::memcpy(room.data(), message.data(), used);
+        writer->commit(used);
+        ++sent;
+    }
+    writer->publish();
+    take();
+    EXPECT_EQ(received, sent);
+    EXPECT_GT(most, 4u);
+}
+
+TEST_F(WriterTest, ARunClaimsManyMessagesAndStopsWhereTheLogIsFull) {
+    for (const auto format : {ipc::SendFormat::message, ipc::SendFormat::packed}) {
+        open(format);
+        std::array<RoomPart, 100> rooms;
+        std::size_t count = 0, all = 0;
+        const auto ask = [&] {
+            for (auto& part : rooms) part = {nullptr, 300};
+            return writer->claim_run(rooms, count);
+        };
+        while (ask() == WriteStatus::done) {
+            for (std::size_t i = 0; i < count; ++i)
+                std::memcpy(rooms[i].data, pattern_message(all++, 300).data(), 300);
+        }
+        EXPECT_GT(all, 150u);
+        EXPECT_EQ(count, 0u);
+        EXPECT_TRUE(taken().empty());
+        writer->publish();
+        bool good = false;
+        std::size_t got = 0;
+        for (const auto& record : worker->take_records(good))
+            for (const auto& text : messages_of(record))
+                EXPECT_EQ(text, text_of(pattern_message(got++, 300)));
+        EXPECT_EQ(got, all);
+    }
+}
+
 TEST_F(WriterTest, ClaimsStepOverTheEndOfTheLogAndStopWhenItIsFull) {
     std::uint64_t number = 0, received = 0;
     for (int round = 0; round < 300; ++round) {

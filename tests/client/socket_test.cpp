@@ -414,6 +414,22 @@ TEST_F(SocketTest, ClaimedMessagesAreSentWithoutACopy) {
     EXPECT_EQ(taken(), (Texts{"first", "second"}));
 }
 
+TEST_F(SocketTest, ManyMessagesAreClaimedAtOnce) {
+    fanfare::Sender out = sender();
+    std::array<iovec, 2> rooms{{{nullptr, 5}, {nullptr, 6}}};
+    ASSERT_EQ(out.claim_run(rooms), 2u);
+    std::memcpy(rooms[0].iov_base, "first", 5);
+    std::memcpy(rooms[1].iov_base, "second", 6);
+    EXPECT_TRUE(taken().empty());
+    EXPECT_EQ(out.publish(), 0);
+    EXPECT_EQ(taken(), (Texts{"first", "second"}));
+    rooms[0].iov_len = std::size_t{1} << 40;
+    EXPECT_EQ(out.claim_run(rooms), 0u);
+    EXPECT_EQ(errno, EMSGSIZE);
+    EXPECT_EQ(out.claim_run(std::span(rooms).first(0)), 0u);
+    EXPECT_EQ(errno, EINVAL);
+}
+
 TEST_F(SocketTest, CloseWithLingerWaitsForTheQueueOrSaysThatItCannot) {
     fanfare::Sender out = sender();
     EXPECT_TRUE(out.send(octets("queued")));
@@ -640,6 +656,29 @@ TEST_F(SocketTest, ViewsShowTheWindowAndTellWhenTheyWereOverwritten) {
     EXPECT_FALSE(in.consume(std::span(views).first(1)));
     read(in);
     EXPECT_EQ(got.error, ECONNRESET);
+}
+
+TEST_F(SocketTest, ARowIsOneViewWhoseMessagesAreWalked) {
+    fanfare::Receiver in = receiver(session);
+    session.window.add("one");
+    session.window.add_packed({"two", "", "three"});
+    std::array<View, 8> views;
+    std::size_t count = 0;
+    EXPECT_TRUE(in.peek(views, count, FANFARE_MSG_ROWS));
+    ASSERT_EQ(count, 2u);
+    Texts texts;
+    for (const View& view : std::span(views).first(count))
+        for_each_message(
+            view, [&](std::span<const std::byte> octets) { texts.push_back(text_of(octets)); });
+    EXPECT_EQ(texts, (Texts{"one", "two", "", "three"}));
+    // Whatever stands there later, the walk stays inside.
+    const std::array<std::byte, 4> rubbish{std::byte{0}, std::byte{3}, std::byte{1}, std::byte{2}};
+    View view = views[1];
+    view.data = rubbish.data();
+    for (view.bytes = 0; view.bytes <= rubbish.size(); ++view.bytes)
+        for_each_message(view, [&](std::span<const std::byte>) { ADD_FAILURE(); });
+    EXPECT_TRUE(in.consume(std::span(views).first(count)));
+    EXPECT_FALSE(in.peek(views, count, FANFARE_MSG_ROWS | MSG_DONTWAIT));
 }
 
 TEST_F(SocketTest, ASignalInterruptsAWait) {

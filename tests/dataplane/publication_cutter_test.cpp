@@ -29,6 +29,23 @@ class CutterTest : public ::testing::Test {
     void message(std::uint32_t length, std::uint32_t seed = 1) {
         record(length, length, 0, 0, seed);
     }
+    // Messages as they stand in a row.
+    static std::string row_of(std::initializer_list<std::pair<std::uint32_t, std::uint32_t>> all) {
+        std::string row;
+        for (const auto& [length, seed] : all) {
+            row += {static_cast<char>(length >> 8), static_cast<char>(length)};
+            row += message_of(length, seed);
+        }
+        return row;
+    }
+    // Appends a record of such a row; what it holds need not be one.
+    void row(const std::string& octets) {
+        const auto length = static_cast<std::uint32_t>(octets.size() - ipc::kRowLengthBytes);
+        record(length, length, 0, ipc::kRecordRow);
+        std::memcpy(log.data() + ((tail - ipc::record_bytes(length)) & (kLog - 1)) +
+                        sizeof(RecordHeader) - ipc::kRowLengthBytes,
+                    octets.data(), octets.size());
+    }
     std::vector<engine::Publish> cut(std::size_t most = 64) {
         std::vector<engine::Publish> items(most);
         items.resize(cutter().cut(tail, items));
@@ -212,6 +229,69 @@ TEST_F(CutterTest, PackedMessagesShareAContainer) {
     EXPECT_FALSE(items[1].packed);  // alone it needs no container
     EXPECT_EQ(text(items[1]), message_of(1, 5));
     EXPECT_EQ(items[1].release_position, tail);
+}
+
+TEST_F(CutterTest, AFullRowIsAPacketAsItStands) {
+    format = SendFormat::packed;
+    const std::string first = row_of({{40, 1}, {50, 2}}),
+                      second = row_of({{30, 3}, {0, 4}, {60, 5}});
+    row(first);
+    row(second);
+    const auto items = cut();
+    ASSERT_EQ(items.size(), 2u);
+    EXPECT_TRUE(items[0].packed && items[1].packed);
+    EXPECT_EQ(text(items[0]), first);
+    EXPECT_EQ(text(items[1]), second);
+    EXPECT_EQ(items[0].data, log.data() + 14);
+    EXPECT_EQ(items[1].release_position, tail);
+    EXPECT_EQ(cutter().position(), tail);
+}
+
+TEST_F(CutterTest, ShortRowsAndSingleMessagesAreJoinedAndPartedSoThatPacketsAreFull) {
+    format = SendFormat::packed;
+    row(row_of({{20, 1}, {20, 2}}));           // 44
+    message(10, 3);                            // 12 -> 56
+    row(row_of({{20, 4}, {15, 5}, {30, 6}}));  // 22 -> 78, 17 -> 95, 32 stays
+    row(row_of({{20, 7}, {60, 8}}));           // 32 + 22 -> 54, 62 stays
+    const auto items = cut();
+    ASSERT_EQ(items.size(), 3u);
+    EXPECT_EQ(text(items[0]), row_of({{20, 1}, {20, 2}, {10, 3}, {20, 4}, {15, 5}}));
+    EXPECT_EQ(text(items[1]), row_of({{30, 6}, {20, 7}}));
+    EXPECT_FALSE(items[2].packed);  // what is left alone needs no row
+    EXPECT_EQ(text(items[2]), message_of(60, 8));
+    EXPECT_LT(items[0].release_position, items[1].release_position);
+    EXPECT_EQ(items[2].release_position, tail);
+    EXPECT_FALSE(cutter().failed());
+}
+
+TEST_F(CutterTest, OneMessageInFrontOfARowIsJoinedToIt) {
+    format = SendFormat::packed;
+    message(3, 1);
+    row(row_of({{20, 2}, {21, 3}}));
+    const auto items = cut();
+    ASSERT_EQ(items.size(), 1u);
+    EXPECT_EQ(text(items[0]), row_of({{3, 1}, {20, 2}, {21, 3}}));
+}
+
+TEST_F(CutterTest, ARowThatIsLongerThanAPacketOrNoneOfThisFormatIsRefused) {
+    format = SendFormat::packed;
+    row(std::string(kTsdu + 1, '\0'));
+    expect_refused();
+    format = SendFormat::message;
+    cutter_.reset();
+    tail = 0;
+    row(row_of({{20, 1}, {20, 2}}));
+    expect_refused();
+}
+
+TEST_F(CutterTest, ARowWhoseLengthsLeaveItIsRefusedWhereItIsParted) {
+    format = SendFormat::packed;
+    message(50, 1);
+    std::string bad = row_of({{10, 2}, {60, 3}});
+    bad[1] = 11;  // the second length is read one octet late
+    row(bad);
+    ASSERT_LE(cut().size(), 1u);
+    EXPECT_TRUE(cutter().failed());
 }
 
 TEST_F(CutterTest, AContainerTakesNoLongMessageAndNothingAcrossTheLap) {

@@ -167,6 +167,12 @@ class Sender : public Socket {
     }
     void commit(std::size_t bytes) { (void)fanfare_commit(fd(), bytes); }
     int publish() { return fanfare_publish(fd()) == 0 ? 0 : errno; }
+    // Many messages of known lengths at once: sets where each of `rooms` is; returns how many got
+    // room, 0 with errno set when none did. Write them, then publish().
+    std::size_t claim_run(std::span<iovec> rooms, int flags = 0) {
+        const int n = fanfare_claim_run(fd(), rooms.data(), rooms.size(), flags);
+        return n > 0 ? static_cast<std::size_t>(n) : 0;
+    }
 
     // The next `bytes` octets, over as many sends as it takes, are one message
     // (RM_SET_MESSAGE_BOUNDARY).
@@ -200,6 +206,14 @@ struct Received {
 };
 
 using View = fanfare_view;
+// Calls `use` with the octets of each message of a view; a row (FANFARE_MSG_ROWS) has several.
+template <typename Use>
+void for_each_message(const View& view, Use&& use) {
+    const void* data = nullptr;
+    std::size_t at = 0, bytes = 0;
+    while (fanfare_next_message(&view, &at, &data, &bytes) != 0)
+        use(std::span(static_cast<const std::byte*>(data), bytes));
+}
 inline std::span<const std::byte> octets_of(const View& view) {
     return {static_cast<const std::byte*>(view.data), view.bytes};
 }

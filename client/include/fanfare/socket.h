@@ -107,6 +107,11 @@ FANFARE_API int fanfare_close(int fd);
 FANFARE_API int fanfare_claim(int fd, size_t bytes, void** room, size_t* room_bytes, int flags);
 FANFARE_API int fanfare_commit(int fd, size_t bytes);
 FANFARE_API int fanfare_publish(int fd);
+/* Many at once: claims room for `count` messages (SOCK_STREAM: one after the other of a stream), of
+ * exactly `rooms[i].iov_len` octets, and sets `iov_base`; fill them all, then publish(). Waits
+ * until the first has room, and returns how many got some; the last of a SOCK_STREAM may have
+ * become shorter. Nothing is to be committed. */
+FANFARE_API int fanfare_claim_run(int fd, struct iovec* rooms, size_t count, int flags);
 
 /* Zero copy, receiving: octets where they stand in the receive window, which the daemon may
  * overwrite when this reader falls too far behind: what was computed from a view counts only if
@@ -114,6 +119,7 @@ FANFARE_API int fanfare_publish(int fd);
 #define FANFARE_VIEW_BEGINS 1 /* of a message */
 #define FANFARE_VIEW_ENDS 2
 #define FANFARE_VIEW_REPAIRED 4 /* lost on its way and sent again, or decoded from parity */
+#define FANFARE_VIEW_ROW 8 /* several whole messages; fanfare_next_message() walks them */
 struct fanfare_view {
     const void* data;
     size_t bytes;
@@ -123,13 +129,35 @@ struct fanfare_view {
     uint64_t cursor_ordinal, ordinal, log_position;
 };
 /* Up to `count` views of what is next, in order; takes nothing. Waits like recv. Returns how many,
- * 0 when a SOCK_STREAM sender finished. */
+ * 0 when a SOCK_STREAM sender finished. FANFARE_MSG_ROWS in `flags`: messages that came in one
+ * packet may be one view. */
+#define FANFARE_MSG_ROWS 0x2000000
 FANFARE_API int fanfare_peek(int fd, struct fanfare_view* views, size_t count, int flags);
 /* 1 if the octets were whole until now, 0 if not. */
 FANFARE_API int fanfare_intact(int fd, const struct fanfare_view* view);
 /* Takes the first `count` of the views that peek gave. ECONNRESET if one of them was overwritten
  * meanwhile. */
 FANFARE_API int fanfare_consume(int fd, const struct fanfare_view* views, size_t count);
+
+/* The next message of a view: `at` is 0 before the first call. 1, or 0 at the end. Never leaves the
+ * view, whatever has been written there meanwhile. Of a view that is no row, the view itself. */
+static inline int fanfare_next_message(const struct fanfare_view* view, size_t* at,
+                                       const void** data, size_t* bytes) {
+    const unsigned char* from = (const unsigned char*)view->data;
+    size_t length;
+    if ((view->flags & FANFARE_VIEW_ROW) == 0) {
+        *data = view->data;
+        *bytes = view->bytes;
+        return (*at)++ == 0;
+    }
+    if (view->bytes - *at < 2) return 0;
+    length = (size_t)from[*at] << 8 | from[*at + 1];
+    if (length > view->bytes - *at - 2) return 0;
+    *data = from + *at + 2;
+    *bytes = length;
+    *at += 2 + length;
+    return 1;
+}
 
 /* Octets sent but not yet on the wire (sender), for progress and draining; -1 with errno. */
 FANFARE_API int64_t fanfare_unsent(int fd);
