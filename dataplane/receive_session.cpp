@@ -28,6 +28,7 @@ void ReceiveSession::start(const engine::ReceiverIdentity& identity, std::uint32
 
 void ReceiveSession::reserve() {
     const engine::Reservation room = receiver.open_burst(burst_bytes);
+    receiver.prefetch_room();
     // Partner: the reader's acquire fence before it loads these again (client/core/message_reader).
     spec.region->reserved_log.store(room.log_position, std::memory_order_relaxed);
     spec.region->reserved_ordinal.store(room.ordinal, std::memory_order_relaxed);

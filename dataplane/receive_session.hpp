@@ -34,6 +34,13 @@ struct alignas(ipc::kCacheLine) ReceiveSession {
     bool has_data() const {
         return receiver.saw_data() || receiver.next_ordinal() > receiver.start_ordinal();
     }
+    // Fetches what the worker and the window's reservation will look at.
+    void prefetch() const {
+        __builtin_prefetch(&spec);
+        __builtin_prefetch(&receiver);
+        __builtin_prefetch(&slot, 1);
+        __builtin_prefetch(&readers, 1);
+    }
     // Publishes what is contiguous now; true when readers may want to wake.
     bool store_lead();
     // Publishes the end, once; false when nothing has ended or it stands there already. To be

@@ -124,6 +124,7 @@ class WorkerCore {
         std::uint32_t interface = 0;
         std::uint16_t udp_port = 0;
         std::uint8_t next = 0;            // place in the batch of the receiver's next packet
+        bool sought = false;              // receiver and source stand
         const MacAddress* mac = nullptr;  // Ethernet source, of frames from the wire
         ReceiveSession* receiver = nullptr;
         SourceSession* source = nullptr;
@@ -172,6 +173,7 @@ class WorkerCore {
     bool find_sessions(Incoming& packet, Nanos now);
     ReceiveSession* open_receiver(const Incoming& packet, Nanos now);
     void deliver(Nanos now);
+    void seek(Nanos now);
     void deliver_run(ReceiveSession& session, Nanos now);
     void deliver_to_receiver(ReceiveSession& session, const Incoming& packet, Nanos now);
     void deliver_to_source(const Incoming& packet, Nanos now);

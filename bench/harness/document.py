@@ -11,11 +11,13 @@ import json
 import pathlib
 import shutil
 import sys
+import tomllib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import goals  # noqa: E402
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / 'docs'
+FINDINGS = pathlib.Path(__file__).resolve().parent / 'findings.toml'
 PAGE, STORED = DOCS / 'performance.md', DOCS / 'performance.json'
 BEGIN, END = '<!-- figures: begin (bench/harness/document.py writes these lines) -->', '<!-- figures: end -->'
 
@@ -47,12 +49,25 @@ def count_table(counts):
         yield f"| {name} | {value['packet']:.0f} | {value['message']:.0f} |"
 
 
+def findings(rows, texts):
+    """What is known of the goals that the run did not reach: what costs the time, what was tried."""
+    for goal, text in texts.items():
+        if all(r['reached'] for r in rows if r['goal'] == goal):
+            continue
+        yield f"- **{goal}.** {' '.join(text['costs'].split())}"
+        for tried in text.get('tried', ()):
+            yield f"  - Tried: {' '.join(tried.split())}"
+
+
 def figures(results):
     lines = [machine(results['machine']), '']
     if results.get('quick'):
         lines += ['**Short runs on a machine that was not quiet: they show that every bench runs, and nothing else.**', '']
     if results.get('goals'):
         lines += [*goal_table(results['goals']), '']
+        known = list(findings(results['goals'], tomllib.loads(FINDINGS.read_text())))
+        if known:
+            lines += ['### Where the time goes, of goals not reached', '', *known, '']
     counts = results.get('benches', {}).get('instructions')
     if counts:
         lines += ['### Instructions', '', *count_table(counts), '']

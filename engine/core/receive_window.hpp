@@ -44,6 +44,18 @@ class ReceiveWindow {
     std::uint64_t head() const { return head_; }
 
     Reservation reserve(std::size_t payload_bytes);
+    // Fetches what reserve() and append() read, and where the next entry and its payload go.
+    void prefetch() const {
+        __builtin_prefetch(this);
+        __builtin_prefetch(&start_);
+        __builtin_prefetch(&used_);
+    }
+    void prefetch_room() const {
+        __builtin_prefetch(&index_[next_ & index_mask_], 1);
+        const std::byte* const room = &log_[head_ & log_mask_];
+        __builtin_prefetch(room, 1);
+        __builtin_prefetch(room + 64, 1);
+    }
 
     // The ordinal nearest to next() that has these low 32 bits. Requires started().
     std::uint64_t ordinal_of(Sqn sqn) const {

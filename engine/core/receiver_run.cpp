@@ -38,6 +38,28 @@ bool Receiver::Parts::run_possible() const {
            spm_seen && !parity_on && !fragments.open();
 }
 
+void Receiver::prefetch() const {
+    const Parts& r = *parts_;
+    r.window.prefetch();
+    const auto all_of = [](const void* from, std::size_t bytes) {
+        for (std::size_t at = 0; at < bytes; at += 64)
+            __builtin_prefetch(static_cast<const std::byte*>(from) + at, 1);
+    };
+    __builtin_prefetch(&r.identity);
+    __builtin_prefetch(&r.fragments, 1);
+    __builtin_prefetch(&r.end, 1);
+    __builtin_prefetch(&r.meter, 1);
+    __builtin_prefetch(&r.statistics.odata_received, 1);
+    __builtin_prefetch(&r.statistics.sequences_min, 1);
+    __builtin_prefetch(&r.statistics.verdicts, 1);
+    all_of(&r.state, reinterpret_cast<const std::byte*>(&r.now + 1) -
+                         reinterpret_cast<const std::byte*>(&r.state));
+}
+
+void Receiver::prefetch_room() const {
+    parts_->window.prefetch_room();
+}
+
 std::size_t Receiver::take_in_order(std::span<const Received* const> packets, Nanos now) {
     Parts& r = *parts_;
     if (!r.run_possible()) return 0;

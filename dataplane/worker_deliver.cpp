@@ -1,0 +1,118 @@
+// A batch of packets on its way to its sessions: found, reserved for, and handed over session by
+// session.
+#include <array>
+#include <atomic>
+#include <span>
+
+#include "dataplane/worker_core.hpp"
+
+namespace fanfare::dataplane {
+
+// Finds the sessions of a batch. What a session needs lies in a few dozen lines that many sessions
+// push out of the near caches, each behind the one before: the batch goes through them step by
+// step, so that the waits for one packet's session overlap with those for the others'.
+void WorkerCore::seek(Nanos now) {
+    const ReceiveSession* before = nullptr;
+    for (std::size_t i = 0; i < batch_count_; ++i) {
+        const Incoming& packet = batch_[i];
+        if (packet.sought) continue;
+        const ReceiveSession* const session = receivers_.find(packet.packet.tsi());
+        if (session != nullptr && session != before) session->prefetch();
+        before = session;
+    }
+    before = nullptr;
+    for (std::size_t i = 0; i < batch_count_; ++i) {
+        Incoming& packet = batch_[i];
+        if (!packet.sought) find_sessions(packet, now);
+        if (packet.receiver != nullptr && packet.receiver != before)
+            packet.receiver->receiver.prefetch();
+        before = packet.receiver;
+    }
+}
+
+// Hands the batch to its sessions, to each all its packets in order.
+void WorkerCore::deliver(Nanos now) {
+    if (batch_count_ == 0) return;
+    seek(now);
+    burst_.clear();
+    bool for_sources = false;
+    for (std::size_t i = 0; i < batch_count_; ++i) {
+        const auto place = static_cast<std::uint8_t>(i);
+        ReceiveSession* const session = batch_[i].receiver;
+        for_sources |= batch_[i].source != nullptr;
+        if (session == nullptr) continue;
+        if (!session->in_burst) {
+            session->in_burst = true;
+            session->burst_bytes = 0;
+            session->burst_count = 0;
+            session->burst_first = place;
+            burst_.push_back(session);
+        } else {
+            batch_[session->burst_last].next = place;
+        }
+        session->burst_last = place;
+        ++session->burst_count;
+        session->burst_bytes += batch_[i].packet.payload.size();
+    }
+    for (ReceiveSession* session : burst_) session->reserve();
+    // Between the reservations and the first octet that they allow to be overwritten; partner: the
+    // reader's acquire fence before it loads them again.
+    std::atomic_thread_fence(std::memory_order_release);
+    for (ReceiveSession* session : burst_) deliver_run(*session, now);
+    if (for_sources) {
+        for (std::size_t i = 0; i < batch_count_; ++i) {
+            if (batch_[i].source != nullptr) deliver_to_source(batch_[i], now);
+        }
+    }
+    batch_count_ = 0;
+}
+
+void WorkerCore::deliver_run(ReceiveSession& session, Nanos now) {
+    std::array<const engine::Received*, kBurst> packets;
+    std::size_t place = session.burst_first;
+    for (std::size_t i = 0; i < session.burst_count; ++i) {
+        packets[i] = &batch_[place];
+        place = batch_[place].next;
+    }
+    std::span<const engine::Received* const> run(packets.data(), session.burst_count);
+    while (!run.empty()) {
+        const std::size_t taken = session.receiver.take_in_order(run, now);
+        if (taken > 0) {
+            counters().verdicts[static_cast<std::size_t>(engine::Verdict::accepted)].add(taken);
+            run = run.subspan(taken);
+            if (run.empty()) break;
+        }
+        deliver_to_receiver(session, static_cast<const Incoming&>(*run.front()), now);
+        run = run.subspan(1);
+    }
+    session.in_burst = false;
+    if (session.store_lead()) want_wake(session);
+    touch(session);
+}
+
+void WorkerCore::deliver_to_receiver(ReceiveSession& session, const Incoming& packet, Nanos now) {
+    engine::Output out(room(session.interface));
+    const engine::Verdict verdict =
+        packet.to.is_multicast()
+            ? session.receiver.on_packet(packet.packet, packet.tpdu, packet.ip_source, now, out)
+            : session.receiver.on_unicast_ncf(packet.packet, packet.tpdu, packet.ip_source, now,
+                                              out);
+    counters().verdicts[static_cast<std::size_t>(verdict)].add();
+    if (packet.packet.type == wire::Type::spm && verdict == engine::Verdict::accepted &&
+        packet.mac != nullptr && !net::is_group_mac(*packet.mac)) {
+        session.hop = *packet.mac;
+        session.has_hop = true;
+    }
+    if (!out.frames().empty() || !out.events().empty()) commit_receiver(session, out, now);
+}
+
+void WorkerCore::deliver_to_source(const Incoming& packet, Nanos now) {
+    SourceSession& session = *packet.source;
+    engine::Output out(room(session.spec.interface));
+    session.source.on_packet(packet.packet, packet.tpdu, packet.ip_source, now, out);
+    session.check_memory(now);
+    touch(session);
+    commit_source(session, out);
+}
+
+}  // namespace fanfare::dataplane
