@@ -116,8 +116,8 @@ class Receiver {
     // behind them is on_packet's. Counters, timers and rates move once for the run. The packets
     // must be of this receiver's TSI.
     std::size_t take_in_order(std::span<const Received* const> packets, Nanos now);
-    // For callers with many receivers, before open_burst and after it: fetch what take_in_order will
-    // read, and where it will write.
+    // For callers with many receivers, before open_burst and after it: fetch what take_in_order
+    // will read, and where it will write.
     void prefetch() const;
     void prefetch_room() const;
     void on_tick(Nanos now, Output& out);
