@@ -4,7 +4,7 @@ import html
 import math
 
 WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 44
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 32, 44
 SERIES = 8  # classes s0 to s7 of the style sheet
 
 
@@ -35,7 +35,7 @@ def _scale(low, high, log, begin, end):
 def _frame(title, body, names):
     legend, x, y = [], LEFT, HEIGHT + 14
     for i, name in enumerate(names):
-        width = 26 + 6.4 * len(name)
+        width = 36 + 7 * len(name)  # as wide as the usual fonts make it
         if x + width > WIDTH:
             x, y = LEFT, y + 18
         legend.append(f'<rect class="f{i % SERIES}" x="{x}" y="{y - 8}" width="12" height="8" rx="2"/>'
@@ -77,5 +77,5 @@ def lines(title, series, x_label, y_label, log_x=False, log_y=False, categories=
             body.append(f'<circle class="f{i % SERIES}" cx="{x:.1f}" cy="{y_of(p[1]):.1f}" r="3">'
                         f'<title>{html.escape(name)}: {number(p[1])}</title></circle>')
     body.append(f'<text class="x" x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 6}">{html.escape(x_label)}</text>'
-                f'<text class="y0" x="4" y="{TOP - 3}">{html.escape(y_label)}</text>')
+                f'<text class="y0" x="4" y="{TOP - 18}">{html.escape(y_label)}</text>')
     return _frame(title, body, list(series))

@@ -110,7 +110,7 @@ def _goal_table(rows):
         ratio = f"{r['figure']:.3g}" if r['ratio_to'] and r['figure'] is not None else ''
         note = html.escape(r['note'])
         lines.append(f"<tr><td>{r['goal']}</td><td>{html.escape(r['what'])}</td><td class=n>{goals.wanted(r)}</td>"
-                     f"<td>{goals.spread(r['value'], r['unit'])}</td><td class=n>{ratio}</td><td>{beside}</td>"
+                     f"<td class=n>{goals.spread(r['value'], r['unit'])}</td><td class=n>{ratio}</td><td class=n>{beside}</td>"
                      f"<td class=n>{verdict}</td><td class=soft>{note}</td></tr>")
     return ('<div class=wide><table><tr><th>goal<th>what<th>wanted<th>Fanfare: median (spread)<th>ratio<th>beside'
             f'<th><th></tr>{"".join(lines)}</table></div>')
