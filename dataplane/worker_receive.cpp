@@ -273,8 +273,8 @@ bool WorkerCore::find_sessions(Incoming& packet, Nanos now) {
             packet.source = source;
         }
         if (!multicast && packet.source == nullptr) {
-            counters().naks_for_no_source.add();
-            return false;
+            packet.receiver = session_to_repair(packet);
+            return packet.receiver != nullptr;
         }
     }
     if (multicast) {
@@ -333,9 +333,10 @@ ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
     receiver_slots_[session->slot] = session;
     session->start(
         {tsi, port, packet.to, packet.ip_source, interfaces_[packet.interface]->spec.address,
-         interfaces_[packet.interface]->spec.prefix},
+         interfaces_[packet.interface]->spec.prefix, repairs(*session, packet)},
         packet.interface, packet.udp_port, random_.next(), now);
     receivers_.insert(tsi, session);
+    if (session->repairs) repairing_.push_back(session);
     interfaces_[packet.interface]->udp_ports.add(packet.udp_port);
     member(packet.interface, packet.to, packet.udp_port, true, now);
     touch(*session);
@@ -407,6 +408,7 @@ void WorkerCore::deliver_run(ReceiveSession& session, Nanos now) {
 }
 
 void WorkerCore::deliver_to_receiver(ReceiveSession& session, const Incoming& packet, Nanos now) {
+    if (asks_us(packet)) return deliver_to_repairer(session, packet, now);
     engine::Output out(room(session.interface));
     const engine::Verdict verdict =
         packet.to.is_multicast()
@@ -420,6 +422,7 @@ void WorkerCore::deliver_to_receiver(ReceiveSession& session, const Incoming& pa
         session.has_hop = true;
     }
     if (!out.frames().empty() || !out.events().empty()) commit_receiver(session, out, now);
+    if (session.repairs && is_intact(verdict)) deliver_to_repairer(session, packet, now);
 }
 
 void WorkerCore::deliver_to_source(const Incoming& packet, Nanos now) {

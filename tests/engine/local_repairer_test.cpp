@@ -276,7 +276,7 @@ struct Alone {
             receiver.on_packet(packet, d.octets, d.from, now, out);
         }
         out = frames.output();
-        repairer.on_packet(packet, to_us, window(), now, out);
+        repairer.on_packet(packet, d.from, to_us, window(), now, out);
         return frames.take(out, receiver_address(0));
     }
     std::vector<Datagram> ask(const std::vector<Sqn>& sqns, const Change& change = {}) {
