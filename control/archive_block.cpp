@@ -89,10 +89,9 @@ bool is_block(std::span<const std::byte> block, std::uint64_t nonce, std::uint64
     if (block.size() < kBlockBytes) return false;
     std::memcpy(&header, block.data(), sizeof(header));
     return header.magic == kMagic && header.nonce == nonce && header.first == first &&
-           header.end == end && header.used >= BlockWriter::kHeader &&
-           header.used <= kBlockBytes &&
-           header.sum == sum_of(block.data() + BlockWriter::kHeader,
-                                header.used - BlockWriter::kHeader);
+           header.end == end && header.used >= BlockWriter::kHeader && header.used <= kBlockBytes &&
+           header.sum ==
+               sum_of(block.data() + BlockWriter::kHeader, header.used - BlockWriter::kHeader);
 }
 
 bool find_packet(std::span<const std::byte> block, std::uint64_t ordinal, ArchivedPacket& packet) {
@@ -105,9 +104,9 @@ bool find_packet(std::span<const std::byte> block, std::uint64_t ordinal, Archiv
         at += BlockWriter::kRecord;
         if (header.used - at < filled_up(record.length)) return false;
         if (record.ordinal == ordinal) {
-            packet = {ordinal,          block.subspan(at, record.length),
-                      record.flags,     record.first_sqn,
-                      record.offset,    record.apdu_length};
+            packet = {ordinal,       block.subspan(at, record.length),
+                      record.flags,  record.first_sqn,
+                      record.offset, record.apdu_length};
             return true;
         }
         at += filled_up(record.length);

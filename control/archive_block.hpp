@@ -1,5 +1,5 @@
-// A block of the file tier: packets of consecutive numbers, written and read as one. What comes back
-// from a disk is believed only if its sum and its place say so.
+// A block of the file tier: packets of consecutive numbers, written and read as one. What comes
+// back from a disk is believed only if its sum and its place say so.
 //
 //   offset 0   header, 64 octets: magic, nonce of the archive, first ordinal, first ordinal behind
 //              it, packets, octets used, sum over all that follows

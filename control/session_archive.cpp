@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 namespace fanfare::control {
 namespace {
@@ -25,7 +26,8 @@ SessionArchive::SessionArchive(const SessionArchivePlan& plan, const ipc::Receiv
       region_(region),
       store_(store),
       io_(io),
-      slots_(std::max<std::uint64_t>(plan.file_bytes / kBlockBytes, 2)),
+      // No place is written again while a write of it may be under way.
+      slots_(std::max<std::uint64_t>(plan.file_bytes / kBlockBytes, kWriteBuffers + 2)),
       memory_(static_cast<std::byte*>(
           std::aligned_alloc(kBlockAlignment, kBlockBytes * (kWriteBuffers + kReadBuffers)))) {
     if (!memory_) throw std::bad_alloc();
@@ -319,8 +321,8 @@ std::size_t SessionArchive::answer(bool& replied) {
         if (block != nullptr) {
             const auto buffer =
                 std::find_if(buffers_.begin() + kWriteBuffers, buffers_.end(), [&](Buffer& b) {
-                    return b.use != Buffer::Use::free && b.life == life_ &&
-                           b.slot == block->slot && b.first == block->first;
+                    return b.use != Buffer::Use::free && b.life == life_ && b.slot == block->slot &&
+                           b.first == block->first;
                 });
             if (buffer == buffers_.end()) {
                 Buffer* const into = free_buffer(true);

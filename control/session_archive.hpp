@@ -25,7 +25,7 @@ namespace fanfare::control {
 
 struct SessionArchivePlan {
     std::string name;              // for the log
-    std::uint64_t file_bytes = 0;  // at least two blocks
+    std::uint64_t file_bytes = 0;  // rounded down to blocks, at least a megabyte
     std::uint64_t nonce = 0;       // tells this archive's blocks from any other's
     Nanos retry_ns = 30 * kSecond;
     std::function<void(const std::string&)> log;  // one line; may be empty
@@ -100,10 +100,10 @@ class SessionArchive {
     BlockWriter writer_;
     std::deque<Block> blocks_;  // in order; at most slots_
     std::uint64_t next_slot_ = 0;
-    std::uint64_t cursor_ = 0;                     // next ordinal to read; 0: none yet
-    std::uint64_t message_first_ = 0;              // ordinal; 0: the message's begin was not seen
-    std::uint64_t message_offset_ = 0;             // octets of the message before the cursor
-    std::deque<std::uint64_t> wanted_;             // requests, at most as many as the ring holds
+    std::uint64_t cursor_ = 0;          // next ordinal to read; 0: none yet
+    std::uint64_t message_first_ = 0;   // ordinal; 0: the message's begin was not seen
+    std::uint64_t message_offset_ = 0;  // octets of the message before the cursor
+    std::deque<std::uint64_t> wanted_;  // requests, at most as many as the ring holds
     int file_ = -1;
     std::uint32_t life_ = 0;
     std::size_t under_way_ = 0;

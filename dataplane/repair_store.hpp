@@ -15,7 +15,8 @@ namespace fanfare::dataplane {
 struct alignas(ipc::kCacheLine) RepairStore {
     // Payload of the largest packet of an interface (MTU 9000 at most).
     static constexpr std::size_t kPayloadMost = 9216;
-    // As many as a repairer asks for at a time, so that a request always finds room.
+    // As many as a repairer has under way, so that a request always finds room
+    // (LocalRepairer::kFetchesUnderWay).
     static constexpr std::size_t kRequests = 32;
 
     struct Reply {

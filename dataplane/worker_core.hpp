@@ -260,7 +260,7 @@ class WorkerCore {
     std::vector<SourceSession*> source_slots_;
     std::vector<std::uint32_t> free_receiver_slots_, free_source_slots_;
     std::vector<ReceiveSession*> repairing_;  // those that this host repairs
-    std::vector<SourceSession*> turn_;  // sources in the order of their turns
+    std::vector<SourceSession*> turn_;        // sources in the order of their turns
     std::size_t turn_first_ = 0;
     FinishedSessions finished_;
     ListenTable listens_;

@@ -7,8 +7,10 @@
 
 namespace fanfare::dataplane {
 
-// What was sent to us although its source is not here; nullptr, and counted, when it is no NAK for a
-// session that we repair.
+static_assert(RepairStore::kRequests == engine::LocalRepairer::kFetchesUnderWay);
+
+// What was sent to us although its source is not here; nullptr, and counted, when it is no NAK for
+// a session that we repair.
 ReceiveSession* WorkerCore::session_to_repair(const Incoming& packet) {
     ReceiveSession* const session = repairing_.empty() || packet.packet.type != wire::Type::nak
                                         ? nullptr
@@ -31,8 +33,7 @@ bool WorkerCore::repairs(const ReceiveSession& session, const Incoming& packet) 
 void WorkerCore::stop_repairing(ReceiveSession& session) {
     if (!session.repairs) return;
     session.repairs = false;
-    repairing_.erase(std::remove(repairing_.begin(), repairing_.end(), &session),
-                     repairing_.end());
+    repairing_.erase(std::remove(repairing_.begin(), repairing_.end(), &session), repairing_.end());
 }
 
 void WorkerCore::deliver_to_repairer(ReceiveSession& session, const Incoming& packet, Nanos now) {
@@ -77,14 +78,13 @@ bool WorkerCore::take_stored(ReceiveSession& session, Nanos now) {
         if (!reply->found || reply->length > RepairStore::kPayloadMost) {
             session.repairer->on_fetch_failed(reply->ordinal, session.repair_window(), out);
         } else {
-            done = session.repairer->on_fetched(
-                {reply->ordinal,
-                 {reply->payload, reply->length},
-                 reply->flags,
-                 reply->first_sqn,
-                 reply->offset,
-                 reply->apdu_length},
-                session.repair_window(), now, out);
+            done = session.repairer->on_fetched({reply->ordinal,
+                                                 {reply->payload, reply->length},
+                                                 reply->flags,
+                                                 reply->first_sqn,
+                                                 reply->offset,
+                                                 reply->apdu_length},
+                                                session.repair_window(), now, out);
         }
         if (!out.frames().empty()) commit_receiver(session, out, now);
         any = true;
@@ -93,6 +93,7 @@ bool WorkerCore::take_stored(ReceiveSession& session, Nanos now) {
         if (!done) break;
         store->replies.pop();
     }
+    if (any) ask_store(session);
     return any;
 }
 

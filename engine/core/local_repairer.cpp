@@ -44,7 +44,9 @@ LocalRepairer::LocalRepairer(const RepairerParameters& parameters, const Receive
       pending_(static_cast<std::uint32_t>(memory.index.size())),
       recent_(kRecent),
       limiter_(parameters.rate_bits_per_s, mtu),
-      offered_at_(kLongAgo) {}
+      offered_at_(kLongAgo) {
+    fetches_.reserve(kFetchesMost);
+}
 
 void LocalRepairer::start(const ReceiverIdentity& identity) {
     identity_ = identity;
@@ -53,7 +55,8 @@ void LocalRepairer::start(const ReceiverIdentity& identity) {
     syn_known_ = fin_known_ = false;
     offered_at_ = kLongAgo;
     repair_at_ = announce_at_ = fetched_at_ = kNever;
-    fetch_count_ = 0;
+    fetches_.clear();
+    fetches_told_ = 0;
     statistics_ = {};
 }
 
@@ -212,29 +215,25 @@ void LocalRepairer::on_parents_nak(const wire::Packet& packet, const Window& win
 }
 
 LocalRepairer::Wanted LocalRepairer::want_fetch(std::uint64_t ordinal) {
-    for (std::size_t i = 0; i < fetch_count_; ++i) {
-        if (fetches_[i].ordinal == ordinal) return Wanted::already;
+    if (std::find(fetches_.begin(), fetches_.end(), ordinal) != fetches_.end()) {
+        return Wanted::already;
     }
-    if (fetch_count_ == fetches_.size()) return Wanted::refused;
-    fetches_[fetch_count_++] = {ordinal, false};
+    if (fetches_.size() == kFetchesMost) return Wanted::refused;
+    fetches_.push_back(ordinal);
     return Wanted::anew;
 }
 
 void LocalRepairer::end_fetch(std::uint64_t ordinal) {
-    for (std::size_t i = 0; i < fetch_count_; ++i) {
-        if (fetches_[i].ordinal != ordinal) continue;
-        fetches_[i] = fetches_[--fetch_count_];
-        return;
-    }
+    const auto under_way = fetches_.begin() + static_cast<std::ptrdiff_t>(fetches_told_);
+    const auto at = std::find(fetches_.begin(), under_way, ordinal);
+    if (at == under_way) return;
+    fetches_.erase(at);
+    --fetches_told_;
 }
 
 std::uint64_t LocalRepairer::next_fetch() {
-    for (std::size_t i = 0; i < fetch_count_; ++i) {
-        if (fetches_[i].told) continue;
-        fetches_[i].told = true;
-        return fetches_[i].ordinal;
-    }
-    return 0;
+    if (fetches_told_ == std::min(fetches_.size(), kFetchesUnderWay)) return 0;
+    return fetches_[fetches_told_++];
 }
 
 bool LocalRepairer::on_fetched(const StoredPacket& stored, const Window& window, Nanos now,
@@ -330,8 +329,8 @@ wire::Packet LocalRepairer::repair_packet(std::uint64_t ordinal, std::uint16_t e
     wire::Packet packet = from_source(wire::Type::rdata);
     packet.sqn = static_cast<Sqn>(ordinal);
     const bool behind = window.stored_first != window.stored_end;
-    packet.trail = static_cast<Sqn>(
-        behind ? std::min(oldest(window), window.stored_first) : oldest(window));
+    packet.trail =
+        static_cast<Sqn>(behind ? std::min(oldest(window), window.stored_first) : oldest(window));
     if (entry_flags & kEntryPacked) packet.options.set(wire::OptionBit::packed);
     if (syn_known_ && packet.sqn == syn_) packet.options.set(wire::OptionBit::syn);
     if (fin_known_ && packet.sqn == fin_) packet.options.set(wire::OptionBit::fin);

@@ -4,7 +4,6 @@
 // may lie in a store of the caller's, which is asked for it number by number.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -86,8 +85,9 @@ class LocalRepairer {
     std::uint64_t next_fetch();
     bool on_fetched(const StoredPacket& stored, const Window& window, Nanos now, Output& out);
     void on_fetch_failed(std::uint64_t ordinal, const Window& window, Output& out);
-    // Numbers that may be asked of the store at a time.
-    static constexpr std::size_t kFetchesMost = 32;
+    // Numbers that may be asked of the store at a time, and that may wait for that: half a window
+    // of what a receiver asks for at once.
+    static constexpr std::size_t kFetchesUnderWay = 32, kFetchesMost = 1024;
 
     // Whether the number can be repaired from here.
     bool holds(std::uint64_t ordinal, const Window& window) const;
@@ -134,13 +134,9 @@ class LocalRepairer {
     std::vector<Recent> recent_;  // by ordinal: when it was repaired last
     RateLimiter limiter_;
     bool syn_known_ = false, fin_known_ = false;
-    Sqn syn_ = 0, fin_ = 0;  // numbers whose ODATA bore OPT_SYN and OPT_FIN
-    struct Fetch {
-        std::uint64_t ordinal;
-        bool told;
-    };
-    std::array<Fetch, kFetchesMost> fetches_;
-    std::size_t fetch_count_ = 0;
+    Sqn syn_ = 0, fin_ = 0;               // numbers whose ODATA bore OPT_SYN and OPT_FIN
+    std::vector<std::uint64_t> fetches_;  // in the order they were asked for
+    std::size_t fetches_told_ = 0;        // of them, from the first, those under way
     Nanos offered_at_;
     Nanos repair_at_ = kNever, announce_at_ = kNever, fetched_at_ = kNever;
     RepairerStatistics statistics_;

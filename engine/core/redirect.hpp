@@ -57,6 +57,8 @@ class Redirect {
         // nothing left to give, and where data does not follow its NCF, some patience costs less.
         const bool at_once = !confirmed_ && source_can_help;
         confirmed_ = false;
+        if (repaired_ && !source_can_help) failures_ = 0;
+        repaired_ = false;
         if (!at_once && ++failures_ < kFailures) return false;
         failed_ = repairer_;
         failed_until_ = at_once ? now : now + kHoldDown;
@@ -66,6 +68,9 @@ class Redirect {
     }
     std::uint64_t watched() const { return watched_; }
     bool watching() const { return watching_; }
+    // A repair came. Where only the repairer can give it, that is patience's worth: a long gap
+    // takes its time.
+    void repaired() { repaired_ = true; }
     // An NCF named it.
     void confirmed(std::uint64_t ordinal) { confirmed_ |= watching_ && ordinal == watched_; }
 
@@ -78,7 +83,7 @@ class Redirect {
 
     Address nla_, repairer_, failed_;
     std::uint8_t prefix_ = 0;
-    bool parity_ = false, watching_ = false, confirmed_ = false;
+    bool parity_ = false, watching_ = false, confirmed_ = false, repaired_ = false;
     std::uint64_t watched_ = 0;
     std::uint32_t failures_ = 0;
     Nanos failed_until_ = 0;

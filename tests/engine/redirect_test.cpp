@@ -91,5 +91,20 @@ TEST(Redirect, WhereTheSourceHasNothingLeftOneLostNcfDoesNotDiscard) {
     EXPECT_FALSE(r.active());
 }
 
+TEST(Redirect, WhileRepairsComeALongGapTakesItsTime) {
+    auto r = following();
+    r.offered(kRepairer, false, 0);
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_FALSE(r.asking(100, 100, false, false, 1)) << "only it can give them";
+        r.repaired();
+    }
+    int asked = 0;
+    while (!r.asking(100, 100, false, true, 1)) {
+        r.confirmed(100);
+        r.repaired();
+        ASSERT_LT(++asked, 10) << "the source could have given it";
+    }
+}
+
 }  // namespace
 }  // namespace fanfare::engine
