@@ -311,10 +311,12 @@ TEST(SessionArchive, WithoutODirectTheLogSaysSo) {
 TEST(SessionArchive, ADiskThatIsTooSlowLosesNumbersAndNothingElse) {
     Tier tier;
     // Nothing comes to its end for longer than memory holds.
-    for (int i = 0; i < 40; ++i) {
+    for (int i = 0; i < 100; ++i) {
         tier.write(100);
         tier.archive->turn(tier.now, tier.replied);
     }
+    tier.complete();
+    tier.turns(1);
     EXPECT_GT(tier.store.overtaken.get(), 0u);
     tier.complete();
     tier.run(2000);
