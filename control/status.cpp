@@ -235,6 +235,7 @@ void write_repairs(Services& services, const Reception& s, Writer& w) {
     w.number("repair_naks_received", r.naks_received);
     w.number("repair_naks_forwarded", r.naks_forwarded);
     w.number("repair_naks_rejected", r.rejected);
+    w.number("repair_naks_shed", r.naks_shed);
     w.number("repair_ncf_sent", r.ncf_sent);
     w.number("repair_nnak_sent", r.nnak_sent);
     w.number("repair_rdata_sent", r.rdata_sent);

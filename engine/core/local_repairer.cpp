@@ -55,6 +55,7 @@ void LocalRepairer::start(const ReceiverIdentity& identity) {
     syn_known_ = fin_known_ = false;
     offered_at_ = kLongAgo;
     repair_at_ = announce_at_ = fetched_at_ = kNever;
+    requesters_ = {};
     fetches_.clear();
     fetches_told_ = 0;
     statistics_ = {};
@@ -159,15 +160,35 @@ struct NumberList {
 
 bool LocalRepairer::repaired_just_now(std::uint64_t ordinal, Nanos now) const {
     const Recent& last = recent_[ordinal % kRecent];
-    return last.ordinal == ordinal && now - last.at < parameters_.merge_ns;
+    if (last.ordinal != ordinal) return false;
+    // As at a source (RepairHold): no requester makes one number a stream.
+    constexpr std::uint32_t kFreely = 16, kSteps = 8;
+    const Nanos gap = last.repairs <= kFreely
+                          ? parameters_.merge_ns
+                          : kMillisecond << std::min(last.repairs - kFreely, kSteps);
+    return now - last.at < gap;
+}
+
+void LocalRepairer::note_repair(std::uint64_t ordinal, Nanos now) {
+    Recent& last = recent_[ordinal % kRecent];
+    last = {ordinal, now, last.ordinal == ordinal ? last.repairs + 1 : 1};
+}
+
+bool LocalRepairer::admit(Address requester, const Window& window, Nanos now) {
+    const std::uint64_t held = window.next - oldest(window);
+    const std::uint64_t stored = window.stored_end - window.stored_first;
+    if (requesters_.take(requester, 1, window.next, std::max(held, stored), now) > 0) return true;
+    ++statistics_.naks_shed;
+    return false;
 }
 
 // A NAK that was sent to us: confirmed like a source's, then repaired, or passed on.
-void LocalRepairer::on_nak(const wire::Packet& packet, const Window& window, Nanos now,
-                           Output& out) {
+void LocalRepairer::on_nak(const wire::Packet& packet, Address from, const Window& window,
+                           Nanos now, Output& out) {
     NumberList confirmed, provided, passed;
     for_each_number(packet, window.next, [&](Sqn sqn, std::uint64_t ordinal) {
         ++statistics_.naks_received;
+        if (!admit(from, window, now)) return;
         confirmed.add(sqn);
         if (holds(ordinal, window)) {
             if (repaired_just_now(ordinal, now)) return;
@@ -257,7 +278,7 @@ bool LocalRepairer::on_fetched(const StoredPacket& stored, const Window& window,
         return false;
     }
     statistics_.fetched += statistics_.rdata_sent - before;
-    recent_[stored.ordinal % kRecent] = {stored.ordinal, now};
+    note_repair(stored.ordinal, now);
     end_fetch(stored.ordinal);
     return true;
 }
@@ -318,7 +339,7 @@ void LocalRepairer::on_packet(const wire::Packet& packet, Address from, bool to_
     } else if (from == window.path) {
         on_parents_nak(packet, window, now, out);
     } else {
-        on_nak(packet, window, now, out);
+        on_nak(packet, from, window, now, out);
         on_tick(window, now, out);
     }
 }
@@ -427,7 +448,7 @@ void LocalRepairer::on_tick(const Window& window, Nanos now, Output& out) {
             }
             if (!may_send(entry(ordinal).length, now)) return;
             send_repair(ordinal, window, out);
-            recent_[ordinal % kRecent] = {ordinal, now};
+            note_repair(ordinal, now);
         }
         pending_.erase(ordinal);
     }

@@ -15,6 +15,7 @@
 #include "engine/core/rate_limiter.hpp"
 #include "engine/core/receiver.hpp"
 #include "engine/core/repair_queue.hpp"
+#include "engine/core/requester_limits.hpp"
 #include "engine/types.hpp"
 #include "engine/wire/packet.hpp"
 
@@ -38,6 +39,7 @@ struct RepairerStatistics {
     std::uint64_t naks_forwarded = 0;  // of those, passed on: we don't hold them
     std::uint64_t ncf_sent = 0, nnak_sent = 0, rdata_sent = 0, rdata_bytes = 0, offers_sent = 0,
                   rejected = 0;
+    std::uint64_t naks_shed = 0;       // of a requester beyond its credit
     std::uint64_t fetched = 0;         // of the RDATA, out of the store
     std::uint64_t fetches_failed = 0;  // the store had them no more
     std::uint64_t fetches_shed = 0;    // too many were under way: the receiver asks again
@@ -107,10 +109,13 @@ class LocalRepairer {
     wire::Packet repair_packet(std::uint64_t ordinal, std::uint16_t entry_flags,
                                const Window& window) const;
     bool repaired_just_now(std::uint64_t ordinal, Nanos now) const;
+    void note_repair(std::uint64_t ordinal, Nanos now);
+    bool admit(Address requester, const Window& window, Nanos now);
     enum class Wanted : std::uint8_t { anew, already, refused };
     Wanted want_fetch(std::uint64_t ordinal);
     void end_fetch(std::uint64_t ordinal);
-    void on_nak(const wire::Packet& packet, const Window& window, Nanos now, Output& out);
+    void on_nak(const wire::Packet& packet, Address from, const Window& window, Nanos now,
+                Output& out);
     void on_parents_nak(const wire::Packet& packet, const Window& window, Nanos now, Output& out);
     void on_source_ncf(const wire::Packet& packet, const Window& window, Nanos now, Output& out);
     wire::Packet from_source(wire::Type type) const;
@@ -130,8 +135,10 @@ class LocalRepairer {
     struct Recent {
         std::uint64_t ordinal = 0;
         Nanos at = 0;
+        std::uint32_t repairs = 0;
     };
-    std::vector<Recent> recent_;  // by ordinal: when it was repaired last
+    std::vector<Recent> recent_;  // by ordinal: when it was repaired last, and how often
+    RequesterLimits requesters_;
     RateLimiter limiter_;
     bool syn_known_ = false, fin_known_ = false;
     Sqn syn_ = 0, fin_ = 0;               // numbers whose ODATA bore OPT_SYN and OPT_FIN

@@ -441,6 +441,18 @@ TEST(LocalRepairer, ARepairOutOfTheStoreWaitsForTheRate) {
               1u);
 }
 
+TEST(LocalRepairer, OneRequesterCannotMakeAStream) {
+    Alone a;
+    for (Sqn i = 0; i < 10; ++i) a.hear(odata(i, 0, "x"));
+    std::size_t repairs = 0;
+    for (int i = 0; i < 20'000; ++i) {
+        a.now += 100 * kMicrosecond;
+        for (const Datagram& d : a.ask({3})) repairs += d.kind == FrameKind::rdata ? 1 : 0;
+    }
+    EXPECT_LT(repairs, 60u) << "two seconds, one number";
+    EXPECT_GT(a.repairer.statistics().naks_shed, 10'000u);
+}
+
 TEST(LocalRepairer, AnnouncesItselfOnceItHoldsDataAndThenNowAndThen) {
     RepairerParameters announcing;
     announcing.announce_interval_ns = kSecond;
