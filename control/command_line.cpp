@@ -22,7 +22,7 @@ CommandLine read_command_line(int argc, const char* const* argv, std::string_vie
     }
 
     std::string file, control, group, lcores, idle, role, loss;
-    std::vector<std::string> interfaces, gateways;
+    std::vector<std::string> interfaces, gateways, follow;
     bool take_over = false;
     CLI::App app(
         "Fanfare's daemon: reliable multicast (PGM, RFC 3208) for the programs of this host",
@@ -51,7 +51,13 @@ CommandLine read_command_line(int argc, const char* const* argv, std::string_vie
     app.add_option("--idle", idle,
                    "what a worker without work does: busy, yield, sleep (daemon.idle)")
         ->option_text("busy|yield|sleep");
-    app.add_option("--role", role, "host (daemon.role)")->option_text("host|dlr");
+    app.add_option("--role", role, "host, or a designated local repairer, dlr (daemon.role)")
+        ->option_text("host|dlr");
+    app.add_option("--follow", follow,
+                   "role dlr: sessions to repair; more than one is fine (repairer.follow)")
+        ->option_text("GROUP[:PORT][,udp=PORT]")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_option("--rx-loss", loss, "drop received packets on purpose (daemon.rx_loss)")
         ->option_text("PERCENT[,SEED]");
     app.add_flag("--take-over", take_over,
@@ -93,6 +99,7 @@ CommandLine read_command_line(int argc, const char* const* argv, std::string_vie
         config.*std::get<std::string Config::*>(key.member) = text.value;
     }
     if (take_over) config.take_over = true;
+    if (!follow.empty()) config.repairer_follow = std::move(follow);
     if (!interfaces.empty()) config.interfaces.clear();  // a flag's list stands for the file's
     for (const auto& text : interfaces)
         if (!add_interface_flag(text, config, error)) return CommandLine::wrong;

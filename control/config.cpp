@@ -9,6 +9,7 @@
 #include <set>
 
 #include "control/link_monitor.hpp"
+#include "control/repairing.hpp"
 #include "control/send_window_rule.hpp"
 #include "control/text.hpp"
 
@@ -68,6 +69,46 @@ bool check_interface(const InterfaceConfig& i, std::string& error) {
     return true;
 }
 
+bool check_repairer(Config& c, std::string& error) {
+    c.followed.clear();
+    if (!c.repairs()) {
+        if (c.repairer_follow.empty()) return true;
+        return fail(error,
+                    "repairer.follow (--follow) names sessions to repair, but the role is host; "
+                    "add --role dlr (daemon.role)");
+    }
+    if (c.repairer_follow.empty())
+        return fail(error,
+                    "role dlr repairs what it follows, and nothing is named; add --follow "
+                    "GROUP[:PORT][,udp=PORT] (repairer.follow)");
+    for (const std::string& text : c.repairer_follow) {
+        const auto followed = parse_followed(text);
+        if (!followed)
+            return fail(error, fmt::format("repairer.follow (--follow) '{}' is no "
+                                           "GROUP[:PORT][,udp=PORT] such as 239.1.2.3:7500 or "
+                                           "239.1.2.3:7500,udp=7600",
+                                           text));
+        c.followed.push_back(*followed);
+    }
+    for (const auto& i : c.interfaces)
+        if (i.device.rfind("kernel,", 0) == 0)
+            return fail(error,
+                        fmt::format("{}: interface {}: a kernel port sends from its own address "
+                                    "alone, and a repairer (role dlr) speaks as the source; take "
+                                    "net_af_packet or net_af_xdp",
+                                    i.where, i.name));
+    if (!std::has_single_bit(c.repairer_window_mib))
+        return fail(error,
+                    fmt::format("repairer.window_mib = {} must be a power of two (1, 2, 4, ... "
+                                "1024)",
+                                c.repairer_window_mib));
+    if (c.repairer_window_mib > c.memory_total_mib)
+        return fail(error,
+                    fmt::format("repairer.window_mib = {} is more than memory.total_mib = {}",
+                                c.repairer_window_mib, c.memory_total_mib));
+    return true;
+}
+
 }  // namespace
 
 bool add_interface_flag(std::string_view text, Config& config, std::string& error) {
@@ -113,10 +154,7 @@ bool add_gateway_flag(std::string_view text, Config& config, std::string& error)
 }
 
 bool complete(Config& c, std::string& error) {
-    if (c.role == "dlr")
-        return fail(error,
-                    "role dlr (designated local repairer) is not part of this version; use host "
-                    "(daemon.role, --role)");
+    if (!check_repairer(c, error)) return false;
     if (!read_loss(c.rx_loss, c.loss))
         return fail(
             error,
@@ -201,6 +239,15 @@ ControlSettings control_settings(const Config& c, std::string_view machine_id) {
     s.memory_per_user_bytes = c.memory_per_user_mib * kMib;
     s.receive_log_bytes = c.memory_receive_window_mib * kMib;
     s.octets_per_index_entry = static_cast<std::uint32_t>(c.memory_octets_per_index_entry);
+    if (c.repairs()) {
+        s.receive_log_bytes = std::max(s.receive_log_bytes, c.repairer_window_mib * kMib);
+        s.repairs.follow = c.followed;
+        s.repairs.sessions_max = static_cast<std::uint32_t>(c.repairer_sessions);
+        s.repairs.keep_ns = static_cast<Nanos>(c.repairer_keep_s) * kSecond;
+        s.repairs.parameters.rate_bits_per_s = c.repairer_rate_mbit * kMega;
+        s.repairs.parameters.announce_interval_ns =
+            static_cast<Nanos>(c.repairer_announce_ms) * kMillisecond;
+    }
     s.spares_per_worker = static_cast<std::uint32_t>(c.memory_spares_per_worker);
     s.sockets_per_user = static_cast<std::uint32_t>(c.limits_sockets_per_user);
     s.backlog_max = static_cast<std::uint32_t>(c.limits_backlog);

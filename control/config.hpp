@@ -60,8 +60,15 @@ struct Config {
         receiver_ttl;
     std::optional<bool> receiver_adapt_to_round_trip;
 
+    std::vector<std::string> repairer_follow;
+    std::string repairer_directory;
+    Count repairer_sessions = 16, repairer_window_mib = 64, repairer_file_mib = 1024,
+          repairer_rate_mbit = 1000, repairer_keep_s = 30, repairer_announce_ms = 5000;
+
     // What `complete` makes of the texts above.
     dataplane::ReceiveLoss loss;
+    std::vector<Followed> followed;
+    bool repairs() const { return role == "dlr"; }
 };
 
 // Errors are one line: "file:line: key: what is wrong and what is allowed". False, with the line in

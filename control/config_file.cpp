@@ -57,7 +57,7 @@ class FileReader {
                     at_key(path_, key,
                            fmt::format(
                                "no section [{}]; sections are [daemon], [[interface]], [identity], "
-                               "[memory], [limits], [sender], [receiver]",
+                               "[memory], [limits], [sender], [receiver], [repairer]",
                                name));
                 return false;
             }

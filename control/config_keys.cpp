@@ -56,6 +56,14 @@ const ConfigKey kKeys[] = {
     {"receiver.silence_s", &Config::receiver_silence_s, 1, kDayS},
     {"receiver.ttl", &Config::receiver_ttl, 1, 255},
     {"receiver.adapt_to_round_trip", &Config::receiver_adapt_to_round_trip},
+    {"repairer.follow", &Config::repairer_follow},
+    {"repairer.sessions", &Config::repairer_sessions, 1, 65536},
+    {"repairer.window_mib", &Config::repairer_window_mib, 1, 1024},
+    {"repairer.directory", &Config::repairer_directory},
+    {"repairer.file_mib", &Config::repairer_file_mib, 1, kMib},
+    {"repairer.rate_mbit", &Config::repairer_rate_mbit, 0, 400'000},
+    {"repairer.keep_s", &Config::repairer_keep_s, 0, kDayS},
+    {"repairer.announce_ms", &Config::repairer_announce_ms, 0, kDayMs},
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "control/datagrams.hpp"
 #include "control/endings.hpp"
 #include "control/receiving.hpp"
+#include "control/repairing.hpp"
 #include "control/sending.hpp"
 
 namespace fanfare::control {
@@ -14,6 +15,7 @@ Controller::Controller(const ControlSettings& settings, std::vector<Interface> i
       registry_(settings, std::move(interfaces), static_cast<std::uint32_t>(links_.size())),
       waiting_(links_.size()) {
     registry_.links.assign(links_.begin(), links_.end());
+    start_following(registry_);
 }
 
 Controller::~Controller() {
@@ -23,6 +25,7 @@ Controller::~Controller() {
         services_.free_send_memory(session.memory);
     }
     for (auto& [id, session] : registry_.receptions) {
+        end_following(services_, session);
         services_.free_receiver(session.object);
         services_.free_receive_memory(session.memory);
     }
@@ -81,6 +84,7 @@ bool Controller::poll(Nanos now) {
     if (now >= next_tick_) {
         next_tick_ = now + kTickInterval;
         tick_readers(registry_, services_);
+        tick_following(registry_, services_, now);
         tick_senders(registry_, services_, now);
         tick_datagrams(registry_, services_);
     }

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cerrno>
 
+#include "control/repairing.hpp"
 #include "control/text.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/wakeup.hpp"
@@ -42,6 +43,12 @@ bool make_spare(Registry& registry, Services& services, std::uint32_t worker) {
         spec.index_entries = session.memory.index_entries;
         spec.log = session.memory.log;
         spec.log_bytes = session.memory.log_bytes;
+        if (registry.settings.repairs.on()) {
+            session.store = services.make_repair_store(worker);
+            spec.repairer = true;
+            spec.repairs = registry.settings.repairs.parameters;
+            spec.store = session.store.get();
+        }
         session.object = services.make_receiver(spec);
         if (session.object == nullptr) services.free_receive_memory(session.memory);
     }
@@ -60,6 +67,7 @@ bool make_spare(Registry& registry, Services& services, std::uint32_t worker) {
 }
 
 bool anybody_listens(const Registry& registry) {
+    if (registry.settings.repairs.on()) return true;
     return std::any_of(registry.sockets.begin(), registry.sockets.end(), [](const auto& s) {
         return s.second.state == SocketState::listener && !s.second.closing;
     });
@@ -246,7 +254,8 @@ void close_reader(Registry& registry, Socket& reader) {
 }
 
 void close_if_unused(Registry& registry, Reception& session) {
-    if (session.state != Reception::State::open || !session.readers.empty() || session.waiting != 0)
+    if (session.state != Reception::State::open || !session.readers.empty() ||
+        session.waiting != 0 || session.followed)
         return;
     if (!session.ended)
         for (const auto& [id, socket] : registry.sockets)
@@ -276,7 +285,8 @@ void on_session_opened(Registry& registry, Services& services,
                     session->group, session->source, session->udp_port});
     for (auto& [id, socket] : registry.sockets)
         if (registry.wants(socket, *session)) offer(services, socket, *session, true);
-    if (session->waiting == 0) ++registry.counters.sessions_not_wanted;
+    begin_following(registry, services, *session);
+    if (session->waiting == 0 && !session->followed) ++registry.counters.sessions_not_wanted;
     close_if_unused(registry, *session);
 }
 
@@ -308,6 +318,7 @@ void on_window_returned(Registry& registry, Services& services,
         }
         socket.offered.erase(session.id);
     }
+    end_following(services, session);
     if (session.state != Reception::State::spare) services.unsteer(session.interface, session.id);
     services.free_receiver(session.object);
     services.free_receive_memory(session.memory);

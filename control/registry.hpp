@@ -46,6 +46,22 @@ struct Interface {
     bool available() const { return up && !gone; }
 };
 
+// A group whose sessions this host repairs.
+struct Followed {
+    Address group;
+    std::uint16_t port = 0;      // data port; 0: any
+    std::uint16_t udp_port = 0;  // 0: raw IP 113
+};
+
+// What a designated local repairer does (role dlr).
+struct RepairSettings {
+    std::vector<Followed> follow;  // empty: this host is none
+    engine::RepairerParameters parameters;
+    std::uint32_t sessions_max = 16;
+    Nanos keep_ns = 30 * kSecond;  // how long what was received is kept after a session's end
+    bool on() const { return !follow.empty(); }
+};
+
 // Limits and defaults that configuration gives (config.hpp reads them).
 struct ControlSettings {
     Gsi gsi;
@@ -62,6 +78,7 @@ struct ControlSettings {
     // Ids count from here. A daemon that starts anew starts elsewhere, so that what its forerunner
     // called so is nothing to it. Below 2^55.
     std::uint64_t first_id = 0;
+    RepairSettings repairs;
     std::string version;
 };
 
@@ -158,6 +175,11 @@ struct Reception {  // a receive window: spare, then one session
     ResetCause cause = ResetCause::none;
     std::vector<std::uint64_t> readers;  // sockets
     std::uint32_t waiting = 0;           // listeners that have it pending
+
+    // Of a designated local repairer.
+    std::shared_ptr<dataplane::RepairStore> store;  // what worker and file tier share; null: none
+    bool followed = false;
+    Nanos keep_until = kNever;  // after its end; kNever until that was seen
 };
 
 // A command and the worker it is for, in the order in which they have to reach it.
@@ -170,7 +192,7 @@ struct ControlCounters {
     std::uint64_t requests = 0, requests_refused = 0, requests_malformed = 0, sockets_opened = 0,
                   clients_vanished = 0, readers_overtaken = 0, sessions_not_wanted = 0,
                   out_of_memory = 0, connections = 0, connections_refused = 0,
-                  connections_dropped = 0;
+                  connections_dropped = 0, sessions_not_followed = 0;
 };
 
 class Registry {

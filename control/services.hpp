@@ -6,9 +6,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 
 #include "dataplane/commands.hpp"
+#include "dataplane/repair_store.hpp"
 #include "ipc/messages.hpp"
 #include "ipc/receive_region.hpp"
 #include "ipc/send_region.hpp"
@@ -115,6 +118,20 @@ class Services {
                                  engine::SourceStatistics& out, Sqn& trail, Sqn& lead) = 0;
     virtual bool read_statistics(const dataplane::ReceiveSession* session,
                                  engine::ReceiverStatistics& out, Sqn& trail, Sqn& lead) = 0;
+    virtual bool read_repairs(const dataplane::ReceiveSession* /*session*/,
+                              dataplane::RepairFigures& /*out*/) {
+        return false;
+    }
+
+    // The file tier of a designated local repairer: what a session's worker and the tier share, for
+    // as long as either has it; null where there is none. A followed session's region is kept until
+    // unfollow(), which returns at once.
+    virtual std::shared_ptr<dataplane::RepairStore> make_repair_store(std::uint32_t /*worker*/) {
+        return nullptr;
+    }
+    virtual void follow(const std::shared_ptr<dataplane::RepairStore>& /*store*/,
+                        const ReceiveMemory& /*memory*/, const std::string& /*name*/) {}
+    virtual void unfollow(const std::shared_ptr<dataplane::RepairStore>& /*store*/) {}
 
     // A session runs from now on, or no longer: a card that can brings its packets straight to its
     // owner. Nothing depends on it.

@@ -225,6 +225,37 @@ void write_sources(const Registry& registry, Services& services, Writer& w) {
     }
 }
 
+// Of a session that this host repairs: what it holds, what it was asked for and gave.
+void write_repairs(Services& services, const Reception& s, Writer& w) {
+    dataplane::RepairFigures figures;
+    if (!services.read_repairs(s.object, figures)) figures = {};
+    const engine::RepairerStatistics& r = figures.statistics;
+    w.text("repaired_here", "yes");
+    w.number("repair_memory_packets", figures.memory_packets);
+    w.number("repair_naks_received", r.naks_received);
+    w.number("repair_naks_forwarded", r.naks_forwarded);
+    w.number("repair_naks_rejected", r.rejected);
+    w.number("repair_naks_shed", r.naks_shed);
+    w.number("repair_ncf_sent", r.ncf_sent);
+    w.number("repair_nnak_sent", r.nnak_sent);
+    w.number("repair_rdata_sent", r.rdata_sent);
+    w.number("repair_rdata_bytes", r.rdata_bytes);
+    w.number("repair_offers_sent", r.offers_sent);
+    if (!s.store) return;
+    const dataplane::RepairStore& store = *s.store;
+    const bool direct = store.direct.load(std::memory_order_relaxed) != 0;
+    w.text("repair_file", direct ? "direct" : "buffered");
+    w.number("repair_file_packets", figures.stored_packets);
+    w.number("repair_file_bytes_written", store.bytes_written.get());
+    w.number("repair_file_packets_read", store.packets_read.get());
+    w.number("repair_file_packets_missed", store.packets_missed.get());
+    w.number("repair_file_blocks_read", store.blocks_read.get());
+    w.number("repair_file_rdata_sent", r.fetched);
+    w.number("repair_file_requests_shed", r.fetches_shed);
+    w.number("repair_file_overtaken", store.overtaken.get());
+    w.number("repair_file_failures", store.failures.get());
+}
+
 void write_reception(const Registry& registry, Services& services, const Reception& s, Writer& w) {
     engine::ReceiverStatistics stats;
     Sqn trail = 0, lead = 0;
@@ -274,6 +305,7 @@ void write_reception(const Registry& registry, Services& services, const Recepti
     w.number("rate_kbits_overall", stats.rate_kbits_overall);
     for (std::size_t i = 0; i < std::size(kVerdicts); ++i)
         w.number(std::string("packets_") + kVerdicts[i], stats.verdicts[i]);
+    if (s.followed) write_repairs(services, s, w);
 
     const std::uint64_t head = s.memory.header->lead.load(std::memory_order_acquire);
     for (const auto reader_id : s.readers) {
@@ -365,6 +397,7 @@ void write_control(const Registry& registry, Writer& w) {
     w.number("connections", c.connections);
     w.number("connections_refused", c.connections_refused);
     w.number("connections_dropped", c.connections_dropped);
+    w.number("sessions_not_followed", c.sessions_not_followed);
     w.number("memory_used_bytes", registry.budget.used());
     w.number("memory_total_bytes", registry.budget.total());
     w.number("memory_per_user_bytes", registry.budget.per_user());

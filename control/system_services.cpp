@@ -12,6 +12,7 @@
 #include <cstring>
 #include <new>
 
+#include "control/archive.hpp"
 #include "ipc/endpoint_name.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/memory.hpp"
@@ -254,6 +255,17 @@ bool SystemServices::read_statistics(const dataplane::SourceSession* session,
 bool SystemServices::read_statistics(const dataplane::ReceiveSession* session,
                                      engine::ReceiverStatistics& out, Sqn& trail, Sqn& lead) {
     return dataplane::read_statistics(session, out, trail, lead);
+}
+
+std::shared_ptr<dataplane::RepairStore> SystemServices::make_repair_store(std::uint32_t worker) {
+    return archive_ != nullptr ? archive_->make_store(worker) : nullptr;
+}
+void SystemServices::follow(const std::shared_ptr<dataplane::RepairStore>& store,
+                            const ReceiveMemory& memory, const std::string& name) {
+    if (archive_ != nullptr) archive_->follow(store, memory.descriptor, name, random());
+}
+void SystemServices::unfollow(const std::shared_ptr<dataplane::RepairStore>& store) {
+    if (archive_ != nullptr) archive_->forget(store);
 }
 
 std::uint64_t SystemServices::random() {

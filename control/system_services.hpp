@@ -15,6 +15,8 @@
 
 namespace fanfare::control {
 
+class Archive;  // control/archive.hpp
+
 // Told which endpoints to look after; calls endpoint_closed() of the controller in time. The loop
 // is one.
 class EndpointWatcher {
@@ -49,6 +51,9 @@ class SystemServices : public Services {
     void set_watcher(EndpointWatcher* watcher) { watcher_ = watcher; }
     // Without one (nullptr) cards are left as they are. It outlives this.
     void set_steering(Steering* steering) { steering_ = steering; }
+
+    // The file tier; without one (nullptr) windows are in memory alone. It outlives this.
+    void set_archive(Archive* archive) { archive_ = archive; }
 
     // Whether any process still holds the other end of this endpoint. True when that can't be told.
     //
@@ -86,6 +91,14 @@ class SystemServices : public Services {
                          Sqn& trail, Sqn& lead) override;
     bool read_statistics(const dataplane::ReceiveSession* session, engine::ReceiverStatistics& out,
                          Sqn& trail, Sqn& lead) override;
+    bool read_repairs(const dataplane::ReceiveSession* session,
+                      dataplane::RepairFigures& out) override {
+        return dataplane::read_repairs(session, out);
+    }
+    std::shared_ptr<dataplane::RepairStore> make_repair_store(std::uint32_t worker) override;
+    void follow(const std::shared_ptr<dataplane::RepairStore>& store, const ReceiveMemory& memory,
+                const std::string& name) override;
+    void unfollow(const std::shared_ptr<dataplane::RepairStore>& store) override;
     void steer(const dataplane::SteeredSession& session) override {
         if (steering_ != nullptr) steering_->steer(session);
     }
@@ -103,6 +116,7 @@ class SystemServices : public Services {
     bool huge_pages_;
     EndpointWatcher* watcher_ = nullptr;
     Steering* steering_ = nullptr;
+    Archive* archive_ = nullptr;
     ipc::Descriptor holders_;                           // the epoll set of the clients' ends
     std::unordered_map<int, std::uint64_t> serial_of_;  // endpoint -> its client's end in that set
     std::uint64_t last_serial_ = 0;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/core/local_repairer.hpp"
 #include "engine/core/profile.hpp"
 #include "engine/core/receiver.hpp"
 #include "engine/core/source.hpp"
@@ -27,6 +28,7 @@ inline constexpr std::uint32_t kAnyInterface = 0xFFFFFFFF;
 struct SourceSession;   // defined in dataplane/source_session.hpp; opaque here
 struct ReceiveSession;  // defined in dataplane/receive_session.hpp; opaque here
 struct DatagramTable;   // dataplane/datagram_table.hpp
+struct RepairStore;     // dataplane/repair_store.hpp
 
 // Everything a worker needs to run one sending session.
 struct SourceSpec {
@@ -56,6 +58,11 @@ struct ReceiveSpec {  // a spare session for the pool
     std::uint32_t index_entries = 0;
     std::byte* log = nullptr;
     std::uint64_t log_bytes = 0;
+    // Of a designated local repairer: the session answers NAKs where a listen says so. `store`: its
+    // file tier, which outlives the session object; nullptr: none.
+    bool repairer = false;
+    engine::RepairerParameters repairs;
+    RepairStore* store = nullptr;
 };
 
 // A wish to receive: sessions of this group and data port open from the spare pool while one
@@ -63,10 +70,11 @@ struct ReceiveSpec {  // a spare session for the pool
 struct ListenSpec {
     std::uint64_t listen_id = 0;
     Address group;
-    std::uint16_t destination_port = 0;
-    std::uint16_t udp_port = 0;   // 0: raw IP 113
-    std::uint32_t interface = 0;  // index; one command for each interface
-    Address source;               // only from this IP source; none = any
+    std::uint16_t destination_port = 0;  // 0: any, where `repairs`
+    std::uint16_t udp_port = 0;          // 0: raw IP 113
+    std::uint32_t interface = 0;         // index; one command for each interface
+    Address source;                      // only from this IP source; none = any
+    bool repairs = false;                // this host repairs what it opens
 };
 
 // Built and freed on the control thread; the constructors allocate all the session will ever need.
@@ -81,6 +89,14 @@ bool read_statistics(const SourceSession* session, engine::SourceStatistics& out
                      Sqn& lead);
 bool read_statistics(const ReceiveSession* session, engine::ReceiverStatistics& out, Sqn& trail,
                      Sqn& lead);
+
+// Of a session that this host repairs.
+struct RepairFigures {
+    engine::RepairerStatistics statistics;
+    std::uint64_t memory_packets = 0;  // numbers in memory
+    std::uint64_t stored_packets = 0;  // numbers in the file tier, those in memory included
+};
+bool read_repairs(const ReceiveSession* session, RepairFigures& out);
 
 struct Command {
     enum class Kind : std::uint32_t {

@@ -35,9 +35,16 @@ class ListenTable {
     bool wants(std::uint32_t interface, Address group, std::uint16_t destination_port,
                std::uint16_t udp_port, Address source) const {
         for (const ListenSpec& listen : listens_) {
-            if (listen.group == group && listen.destination_port == destination_port &&
-                listen.udp_port == udp_port && listen.interface == interface &&
-                (listen.source.is_none() || listen.source == source)) {
+            if (matches(listen, interface, group, destination_port, udp_port, source)) return true;
+        }
+        return false;
+    }
+    // Whether one of the listens that want it has this host repair it.
+    bool repairs(std::uint32_t interface, Address group, std::uint16_t destination_port,
+                 std::uint16_t udp_port, Address source) const {
+        for (const ListenSpec& listen : listens_) {
+            if (listen.repairs &&
+                matches(listen, interface, group, destination_port, udp_port, source)) {
                 return true;
             }
         }
@@ -49,6 +56,15 @@ class ListenTable {
     }
 
   private:
+    static bool matches(const ListenSpec& listen, std::uint32_t interface, Address group,
+                        std::uint16_t destination_port, std::uint16_t udp_port, Address source) {
+        const bool port = listen.destination_port == destination_port ||
+                          (listen.repairs && listen.destination_port == 0);
+        return listen.group == group && port && listen.udp_port == udp_port &&
+               listen.interface == interface &&
+               (listen.source.is_none() || listen.source == source);
+    }
+
     std::vector<ListenSpec> listens_;
 };
 

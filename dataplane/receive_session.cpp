@@ -1,5 +1,6 @@
 #include "dataplane/receive_session.hpp"
 
+#include <algorithm>
 #include <atomic>
 
 #include "ipc/layout.hpp"
@@ -10,7 +11,16 @@ ReceiveSession::ReceiveSession(const ReceiveSpec& s, const checksum::Kernels& ke
     : spec(s),
       receiver(s.parameters,
                {{s.index, s.index_entries}, {s.log, static_cast<std::size_t>(s.log_bytes)}},
-               kernels) {}
+               kernels) {
+    if (!s.repairer) return;
+    // What the bucket of repairs must let pass at least: a datagram of the largest MTU.
+    constexpr std::uint16_t kLargestDatagram = 9216;
+    repairer = std::make_unique<engine::LocalRepairer>(
+        s.repairs,
+        engine::ReceiveMemory{{s.index, s.index_entries},
+                              {s.log, static_cast<std::size_t>(s.log_bytes)}},
+        kLargestDatagram, true, kernels);
+}
 
 void ReceiveSession::start(const engine::ReceiverIdentity& identity, std::uint32_t on,
                            std::uint16_t udp, std::uint64_t seed, Nanos now) {
@@ -21,13 +31,18 @@ void ReceiveSession::start(const engine::ReceiverIdentity& identity, std::uint32
     has_hop = opened = ended = touched = in_burst = wake_wanted = false;
     burst_bytes = 0;
     lead_ = 0;
+    repairs = identity.repairs;
+    store_retry_at = 0;
+    room_ = {};
     receiver.start(identity, seed, now);
+    if (repairer) repairer->start(identity);
     ipc::set_identity(*spec.region, identity.tsi, identity.group, identity.ip_source,
                       identity.destination_port);
 }
 
 void ReceiveSession::reserve() {
     const engine::Reservation room = receiver.open_burst(burst_bytes);
+    room_ = room;
     receiver.prefetch_room();
     // Partner: the reader's acquire fence before it loads these again (client/core/message_reader).
     spec.region->reserved_log.store(room.log_position, std::memory_order_relaxed);
@@ -57,8 +72,32 @@ bool ReceiveSession::store_end() {
     return true;
 }
 
+engine::LocalRepairer::Window ReceiveSession::repair_window() const {
+    engine::LocalRepairer::Window window{receiver.start_ordinal(), receiver.next_ordinal(),
+                                         receiver.lead(), room_, receiver.path()};
+    if (spec.store != nullptr) {
+        // Partner: the tier's release of end; what was dropped before shows in first then.
+        window.stored_end = spec.store->end.load(std::memory_order_acquire);
+        window.stored_first =
+            std::min(spec.store->first.load(std::memory_order_relaxed), window.stored_end);
+    }
+    return window;
+}
+
+Nanos ReceiveSession::next_deadline() const {
+    const Nanos at = receiver.next_deadline();
+    return repairs ? std::min(at, repairer->next_deadline()) : at;
+}
+
 void ReceiveSession::take_snapshot() {
-    snapshot.write({receiver.statistics(), receiver.trail(), receiver.lead()});
+    ReceiveSnapshot now{receiver.statistics(), receiver.trail(), receiver.lead(), {}};
+    if (repairs) {
+        const auto window = repair_window();
+        now.repairs.statistics = repairer->statistics();
+        now.repairs.memory_packets = repairer->held(window);
+        now.repairs.stored_packets = window.stored_end - window.stored_first;
+    }
+    snapshot.write(now);
 }
 
 ReceiveSession* make_receive_session(const ReceiveSpec& spec, const checksum::Kernels& kernels) {
@@ -75,6 +114,13 @@ bool read_statistics(const ReceiveSession* session, engine::ReceiverStatistics& 
     out = snapshot.statistics;
     trail = snapshot.trail;
     lead = snapshot.lead;
+    return true;
+}
+
+bool read_repairs(const ReceiveSession* session, RepairFigures& out) {
+    ReceiveSnapshot snapshot;
+    if (!session->snapshot.read(snapshot)) return false;
+    out = snapshot.repairs;
     return true;
 }
 

@@ -4,11 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "dataplane/commands.hpp"
 #include "dataplane/port.hpp"
 #include "dataplane/reader_list.hpp"
+#include "dataplane/repair_store.hpp"
 #include "dataplane/snapshot.hpp"
+#include "engine/core/local_repairer.hpp"
 #include "engine/core/receiver.hpp"
 
 namespace fanfare::dataplane {
@@ -16,6 +19,7 @@ namespace fanfare::dataplane {
 struct ReceiveSnapshot {
     engine::ReceiverStatistics statistics;
     Sqn trail = 0, lead = 0;
+    RepairFigures repairs;
 };
 
 // On lines of its own: sessions of different workers are made one after the other.
@@ -47,9 +51,14 @@ struct alignas(ipc::kCacheLine) ReceiveSession {
     // called after store_lead, so that an end is seen only behind all data.
     bool store_end();
     void take_snapshot();
+    // What the repairer may know of the window.
+    engine::LocalRepairer::Window repair_window() const;
+    // When the engine's objects want to be called next.
+    Nanos next_deadline() const;
 
     ReceiveSpec spec;
     engine::Receiver receiver;
+    std::unique_ptr<engine::LocalRepairer> repairer;  // null: this host is none
     Snapshot<ReceiveSnapshot> snapshot;
 
     // The worker's own.
@@ -59,6 +68,8 @@ struct alignas(ipc::kCacheLine) ReceiveSession {
     Address group, ip_source;  // of its identity
     bool has_hop = false;      // nexthop_learnt is known
     MacAddress hop;            // Ethernet source of the last SPM
+    bool repairs = false;      // answers NAKs for the source
+    Nanos store_retry_at = 0;  // a repair out of the store waits until then
     bool opened = false;       // session_opened was told
     bool ended = false;        // end is published
     bool touched = false;      // stands in this turn's list
@@ -70,6 +81,7 @@ struct alignas(ipc::kCacheLine) ReceiveSession {
 
   private:
     std::uint64_t lead_ = 0;
+    engine::Reservation room_{};  // of the last reserve()
 };
 
 }  // namespace fanfare::dataplane

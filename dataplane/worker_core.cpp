@@ -55,6 +55,7 @@ WorkerCore::WorkerCore(const WorkerConfig& config, WorkerLink& link,
     spares_.reserve(config.receive_sessions_max);
     turn_.reserve(config.source_sessions_max);
     burst_.reserve(kBurst);
+    repairing_.reserve(config.receive_sessions_max);
     touched_receivers_.reserve(config.receive_sessions_max);
     wake_receivers_.reserve(config.receive_sessions_max);
     touched_sources_.reserve(config.source_sessions_max);
@@ -169,6 +170,7 @@ std::size_t WorkerCore::tick(Nanos now) {
             ReceiveSession& session = *receiver_slots_[slot];
             engine::Output out(room(session.interface));
             session.receiver.on_tick(now, out);
+            if (session.repairs) session.repairer->on_tick(session.repair_window(), now, out);
             commit_receiver(session, out, now);
         } else {
             SourceSession& session = *source_slots_[slot - receiver_slots_.size()];
@@ -184,6 +186,7 @@ std::size_t WorkerCore::tick(Nanos now) {
         serve_arp(*on, now);
         serve_igmp(*on, now);
     }
+    work += tick_repairs(now);
     snapshots(now);
     return work;
 }

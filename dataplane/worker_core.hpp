@@ -181,6 +181,23 @@ class WorkerCore {
                    std::span<const std::byte> octets, Address next_hop = {},
                    std::span<const std::byte> headers = {});
 
+    // worker_repairs.cpp
+    ReceiveSession* session_to_repair(const Incoming& packet);
+    bool repairs(const ReceiveSession& session, const Incoming& packet) const;
+    // A NAK to our own address: the repairer's alone.
+    static bool asks_us(const Incoming& packet) {
+        return packet.packet.type == wire::Type::nak && !packet.to.is_multicast();
+    }
+    static bool is_intact(engine::Verdict verdict) {
+        return verdict != engine::Verdict::checksum_wrong &&
+               verdict != engine::Verdict::untrusted_source;
+    }
+    void stop_repairing(ReceiveSession& session);
+    void deliver_to_repairer(ReceiveSession& session, const Incoming& packet, Nanos now);
+    void ask_store(ReceiveSession& session);
+    bool take_stored(ReceiveSession& session, Nanos now);
+    std::size_t tick_repairs(Nanos now);
+
     // worker_output.cpp
     std::span<engine::TxFrame> room(std::uint32_t interface);
     void commit_source(SourceSession& session, engine::Output& out);
@@ -244,7 +261,8 @@ class WorkerCore {
     std::vector<ReceiveSession*> receiver_slots_;  // by timer slot; null: free
     std::vector<SourceSession*> source_slots_;
     std::vector<std::uint32_t> free_receiver_slots_, free_source_slots_;
-    std::vector<SourceSession*> turn_;  // sources in the order of their turns
+    std::vector<ReceiveSession*> repairing_;  // those that this host repairs
+    std::vector<SourceSession*> turn_;        // sources in the order of their turns
     std::size_t turn_first_ = 0;
     FinishedSessions finished_;
     ListenTable listens_;

@@ -91,6 +91,7 @@ void WorkerCore::deliver_run(ReceiveSession& session, Nanos now) {
 }
 
 void WorkerCore::deliver_to_receiver(ReceiveSession& session, const Incoming& packet, Nanos now) {
+    if (asks_us(packet)) return deliver_to_repairer(session, packet, now);
     engine::Output out(room(session.interface));
     const engine::Verdict verdict =
         packet.to.is_multicast()
@@ -104,6 +105,7 @@ void WorkerCore::deliver_to_receiver(ReceiveSession& session, const Incoming& pa
         session.has_hop = true;
     }
     if (!out.frames().empty() || !out.events().empty()) commit_receiver(session, out, now);
+    if (session.repairs && is_intact(verdict)) deliver_to_repairer(session, packet, now);
 }
 
 void WorkerCore::deliver_to_source(const Incoming& packet, Nanos now) {

@@ -274,8 +274,8 @@ bool WorkerCore::find_sessions(Incoming& packet, Nanos now) {
             packet.source = source;
         }
         if (!multicast && packet.source == nullptr) {
-            counters().naks_for_no_source.add();
-            return false;
+            packet.receiver = session_to_repair(packet);
+            return packet.receiver != nullptr;
         }
     }
     if (multicast) {
@@ -334,9 +334,10 @@ ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
     receiver_slots_[session->slot] = session;
     session->start(
         {tsi, port, packet.to, packet.ip_source, interfaces_[packet.interface]->spec.address,
-         interfaces_[packet.interface]->spec.prefix},
+         interfaces_[packet.interface]->spec.prefix, repairs(*session, packet)},
         packet.interface, packet.udp_port, random_.next(), now);
     receivers_.insert(tsi, session);
+    if (session->repairs) repairing_.push_back(session);
     interfaces_[packet.interface]->udp_ports.add(packet.udp_port);
     member(packet.interface, packet.to, packet.udp_port, true, now);
     touch(*session);

@@ -103,7 +103,7 @@ void WorkerCore::settle_receiver(ReceiveSession& session, Nanos now) {
         event.cause = session.receiver.cause();
         events_.push(event);
     }
-    const Nanos deadline = session.receiver.next_deadline();
+    const Nanos deadline = session.next_deadline();
     if (deadline == kNever) {
         wheel_.cancel(session.slot);
     } else {
@@ -115,6 +115,7 @@ void WorkerCore::settle_receiver(ReceiveSession& session, Nanos now) {
 void WorkerCore::let_go(ReceiveSession& session, WorkerEvent::Kind kind, Nanos now) {
     const engine::ReceiverIdentity identity = session.receiver.identity();
     session.take_snapshot();
+    stop_repairing(session);
     receivers_.erase(identity.tsi);
     wheel_.cancel(session.slot);
     receiver_slots_[session.slot] = nullptr;

@@ -49,6 +49,7 @@ void Figures::add(const Figures& other) {
     lost_repairs += other.lost_repairs;
     other_naks += other.other_naks;
     other_repairs += other.other_repairs;
+    local_repairs += other.local_repairs;
     spmr_packets += other.spmr_packets;
     finished += other.finished;
     resets += other.resets;
@@ -66,6 +67,9 @@ double Figures::naks_per_loss() const {
 }
 double Figures::repairs_per_loss() const {
     return ratio(lost_repairs, lost_packets);
+}
+double Figures::local_repairs_per_loss() const {
+    return ratio(local_repairs, lost_packets);
 }
 double Figures::source_octets_per_octet() const {
     return ratio(source_octets, payload_octets);

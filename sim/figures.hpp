@@ -31,6 +31,7 @@ struct Figures {
     // What concerns packets that nobody lost: late receivers that catch up, numbers asked for too
     // early because packets changed their order.
     std::uint64_t other_naks = 0, other_repairs = 0;
+    std::uint64_t local_repairs = 0;                             // RDATA of local repairers
     std::uint64_t finished = 0, resets = 0, left = 0, late = 0;  // receptions
     std::vector<std::uint32_t> naks_of_loss;                     // one a lost packet
     std::vector<Nanos> repair_delays;                            // one a receiver and lost packet
@@ -38,8 +39,9 @@ struct Figures {
     std::vector<double> complete_bits_per_s;  // one a run: until the last receiver had all of it
 
     void add(const Figures& other);
-    double naks_per_loss() const;  // mean
-    double repairs_per_loss() const;
+    double naks_per_loss() const;     // mean
+    double repairs_per_loss() const;  // of the source's
+    double local_repairs_per_loss() const;
     double source_octets_per_octet() const;
     double receiver_octets_per_octet() const;
 };

@@ -6,17 +6,26 @@ namespace fanfare::sim {
 namespace {
 
 constexpr int kCallsPerTurn = 64;  // as in source_station.cpp
+// Of the daemon's default, the share that a run is of an afternoon.
+constexpr Nanos kAnnounceNanos = 50 * kMillisecond;
+constexpr std::uint8_t kOwnSubnet = 32;  // prefix
 
 }  // namespace
 
 ReceiverStation::ReceiverStation(Network& network, const ReceiverStationPlan& plan, Meter& meter)
-    : Station(network, plan.station, Role::receiver),
+    : Station(network, plan.station, plan.repairs ? Role::repairer : Role::receiver),
       work_(plan),
       meter_(meter),
       index_(plan.index_entries),
       log_(plan.log_bytes),
       receiver_(plan.parameters, {index_, log_}, checksum::best_kernels()) {
     join(plan.group);
+    if (!plan.repairs) return;
+    engine::RepairerParameters repairs;
+    repairs.announce_interval_ns = kAnnounceNanos;
+    repairer_ = std::make_unique<engine::LocalRepairer>(
+        repairs, engine::ReceiveMemory{index_, log_}, plan.station.mtu, plan.station.udp_port != 0,
+        checksum::best_kernels());
 }
 
 bool ReceiverStation::present(Nanos now) const {
@@ -25,16 +34,28 @@ bool ReceiverStation::present(Nanos now) const {
 
 void ReceiverStation::on_packet(const Heard& heard, Nanos now) {
     const wire::Packet& packet = heard.packet;
-    if (!present(now) || heard.to != work_.group || packet.data_port() != work_.port) return;
+    const bool to_us = repairer_ && heard.to == address();
+    if (!present(now) || (heard.to != work_.group && !to_us) || packet.data_port() != work_.port)
+        return;
     const Nanos shown = clock().at(now);
     if (!started_) {
         // As a worker does: only these two open a session.
         if (packet.type != wire::Type::spm && packet.type != wire::Type::odata) return;
         started_ = true;
-        receiver_.start({packet.tsi(), work_.port, work_.group, heard.from},
-                        plan().seed + receptions_.size(), shown);
+        engine::ReceiverIdentity identity{packet.tsi(), work_.port, work_.group, heard.from};
+        if (work_.follows_repairers || work_.repairs) identity.nla = address();
+        if (work_.follows_repairers) identity.prefix = kOwnSubnet;
+        identity.repairs = work_.repairs;
+        receiver_.start(identity, plan().seed + receptions_.size(), shown);
+        if (repairer_) repairer_->start(identity);
     }
     if (packet.tsi() != receiver_.identity().tsi) return;
+    if (repairer_) {
+        engine::Output out = output();
+        repairer_->on_packet(packet, heard.from, to_us, repair_window(), shown, out);
+        send(out, now);
+        if (to_us) return;
+    }
     receiver_.open_burst(packet.payload.size());
     engine::Output out = output();
     receiver_.on_packet(packet, heard.tpdu, heard.from, shown, out);
@@ -47,9 +68,15 @@ void ReceiverStation::take(engine::Output& out, Nanos now) {
     send(out, now);
     read();
     find_repaired(now);
-    if (receiver_.state() == SessionState::open) return;
+    // A repairer goes on with what it holds.
+    if (receiver_.state() == SessionState::open || repairer_) return;
     if (receiver_.state() == SessionState::finished) meter_.complete(now);
     close_stay(false);
+}
+
+engine::LocalRepairer::Window ReceiverStation::repair_window() {
+    return {receiver_.start_ordinal(), receiver_.next_ordinal(), receiver_.lead(),
+            receiver_.open_burst(0), receiver_.path()};
 }
 
 void ReceiverStation::read() {
@@ -104,13 +131,19 @@ void ReceiverStation::run(Nanos now) {
         receiver_.on_tick(shown, out);
         take(out, now);
     }
+    if (!started_ || !repairer_ || repairer_->next_deadline() > shown) return;
+    engine::Output out = output();
+    repairer_->on_tick(repair_window(), shown, out);
+    send(out, now);
 }
 
 Nanos ReceiverStation::next_deadline() const {
     if (over()) return kNever;
     const Stay& stay = work_.stays[stay_];
-    return started_ ? std::min(stay.until, clock().true_time(receiver_.next_deadline()))
-                    : stay.until;
+    if (!started_) return stay.until;
+    Nanos due = receiver_.next_deadline();
+    if (repairer_) due = std::min(due, repairer_->next_deadline());
+    return std::min(stay.until, clock().true_time(due));
 }
 
 void ReceiverStation::close_stay(bool left) {

@@ -2,9 +2,11 @@
 // octet as it becomes contiguous. It may come late, leave and come back.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "engine/core/local_repairer.hpp"
 #include "engine/core/receiver.hpp"
 #include "sim/content.hpp"
 #include "sim/figures.hpp"
@@ -29,6 +31,8 @@ struct ReceiverStationPlan {
     std::size_t log_bytes = 1 << 19;  // powers of two: engine::ReceiveMemory
     std::size_t index_entries = 1 << 10;
     std::vector<Stay> stays{Stay{}};  // in order, disjoint
+    bool follows_repairers = false;   // of other subnets: all hosts have one of their own
+    bool repairs = false;             // is a designated local repairer itself
 };
 
 class ReceiverStation : public Station {
@@ -41,6 +45,9 @@ class ReceiverStation : public Station {
     void missed(Sqn sqn, Nanos would_arrive);
     // Nothing more will happen here.
     bool over() const { return stay_ == work_.stays.size(); }
+    std::uint64_t local_repairs() const {
+        return repairer_ ? repairer_->statistics().rdata_sent : 0;
+    }
 
     // One stay that came to its end, or was open when end() was called.
     struct Reception {
@@ -63,6 +70,7 @@ class ReceiverStation : public Station {
     };
     bool present(Nanos now) const;
     void take(engine::Output& out, Nanos now);
+    engine::LocalRepairer::Window repair_window();
     void read();
     void find_repaired(Nanos now);
     void close_stay(bool left);
@@ -72,7 +80,8 @@ class ReceiverStation : public Station {
     std::vector<IndexEntry> index_;
     std::vector<std::byte> log_;
     engine::Receiver receiver_;
-    std::size_t stay_ = 0;  // the one at hand, or the next
+    std::unique_ptr<engine::LocalRepairer> repairer_;  // null: none
+    std::size_t stay_ = 0;                             // the one at hand, or the next
     bool started_ = false, joined_late_ = false;
     std::optional<ContentCheck> check_;
     std::uint64_t read_ = 0;  // ordinal

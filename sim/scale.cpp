@@ -42,6 +42,7 @@ class Run {
         plan_partitions();
         for (std::size_t i = 0; i < 1 + receivers_.size(); ++i)
             crowd_.add(i == 0 ? static_cast<Station&>(*source_) : *receivers_[i - 1]);
+        for (const auto& repairer : repairers_) crowd_.add(*repairer);
     }
 
     Network& network() { return network_; }
@@ -58,6 +59,14 @@ class Run {
             receiver->end();
             judge(*receiver, result.broken);
             meter_.figures.receiver_octets += receiver->octets_sent() + receiver->octets_received();
+        }
+        for (const auto& repairer : repairers_) {
+            repairer->end();
+            meter_.figures.local_repairs += repairer->local_repairs();
+            const auto& outcome = repairer->receptions().front().outcome;
+            if (!outcome.wrong.empty() && result.broken.size() < kMostBroken)
+                result.broken.push_back("repairer " + std::to_string(repairer->number()) + ": " +
+                                        outcome.wrong);
         }
         if (source_->published() != plan_.messages)
             result.broken.push_back("the source published " + std::to_string(source_->published()) +
@@ -117,7 +126,18 @@ class Run {
                 link.loss_down = plan_.loss_site;
                 link.loss_up = plan_.loss_back;
                 link.loss_run = plan_.loss_run;
-                sites_.push_back(tree_.add_node(Tree::kRoot, link, true));
+                if (plan_.repairers) {
+                    // The repairer's network between the backbone and the site's router: what the
+                    // site's link loses, the repairer has.
+                    TreeLink down;
+                    down.delay_ns = plan_.delay_host_max_ns;
+                    std::swap(down.loss_down, link.loss_down);
+                    std::swap(down.loss_run, link.loss_run);
+                    above_.push_back(tree_.add_node(Tree::kRoot, link));
+                    sites_.push_back(tree_.add_node(above_.back(), down, true));
+                } else {
+                    sites_.push_back(tree_.add_node(Tree::kRoot, link, true));
+                }
             }
             ReceiverStationPlan receiver;
             receiver.station = station();
@@ -127,6 +147,7 @@ class Run {
             receiver.source_start_ns = kStart;
             receiver.log_bytes = plan_.receive_log_bytes;
             receiver.index_entries = plan_.receive_log_bytes / kOctetsOfEntry;
+            receiver.follows_repairers = plan_.repairers;
             if (random_.chance(plan_.coming_and_going)) receiver.stays = draw_stays();
             receivers_.push_back(std::make_unique<ReceiverStation>(network_, receiver, meter_));
             TreeLink link;
@@ -134,6 +155,24 @@ class Run {
             link.loss_down = plan_.loss_private;
             tree_.place(receivers_.back()->number(), tree_.add_node(sites_.back(), link));
         }
+        for (const Tree::Node above : above_) build_repairer(above);
+    }
+
+    void build_repairer(Tree::Node above) {
+        ReceiverStationPlan repairer;
+        repairer.station = station();
+        repairer.parameters = receiver_parameters(plan_);
+        repairer.group = kGroup;
+        repairer.content = content_;
+        repairer.source_start_ns = kStart;
+        // Longer than any receiver's window.
+        repairer.log_bytes = 4 * plan_.receive_log_bytes;
+        repairer.index_entries = repairer.log_bytes / kOctetsOfEntry;
+        repairer.repairs = true;
+        repairers_.push_back(std::make_unique<ReceiverStation>(network_, repairer, meter_));
+        TreeLink link;
+        link.delay_ns = plan_.delay_host_min_ns;
+        tree_.place(repairers_.back()->number(), tree_.add_node(above, link), true);
     }
 
     // It comes late and stays, leaves early, or leaves and comes back.
@@ -163,7 +202,7 @@ class Run {
 
     // Only new data counts: what else is lost costs time and another try, which the figures show.
     void lost(std::size_t to, std::span<const std::byte> frame, Nanos would_arrive) {
-        if (to == source_->number()) return;
+        if (to == source_->number() || to > receivers_.size()) return;
         dataplane::net::Datagram datagram;
         wire::Packet packet;
         if (dataplane::net::parse_frame(frame, 0, datagram) != dataplane::net::FrameClass::pgm ||
@@ -207,8 +246,9 @@ class Run {
     Meter meter_;
     ContentShape content_;
     std::unique_ptr<SourceStation> source_;
-    std::vector<Tree::Node> sites_;
+    std::vector<Tree::Node> sites_, above_;                    // above_: where repairers stand
     std::vector<std::unique_ptr<ReceiverStation>> receivers_;  // port number - 1
+    std::vector<std::unique_ptr<ReceiverStation>> repairers_;  // behind them
 };
 
 }  // namespace

@@ -36,6 +36,16 @@ std::vector<ScalePlan> make_plans() {
     mixed.duplicate = 0.002;
     mixed.reorder = 0.002;
     mixed.corrupt = 0.001;
+    ScalePlan& repaired =
+        plan("local-repairers",
+             "1 % lost on each site's link, 0.5 % for all; a local repairer above each site");
+    repaired.loss_site = 0.01;
+    repaired.loss_shared = 0.005;
+    repaired.repairers = true;
+    ScalePlan& common = plan("repairers-common-loss",
+                             "1 % lost for all, repairers too; one of them above each site");
+    common.loss_shared = 0.01;
+    common.repairers = true;
     ScalePlan& far = plan("far-sites", "1 % common loss, sites 1 to 20 ms away");
     far.loss_shared = 0.01;
     far.delay_site_min_ns = kMillisecond;

@@ -23,9 +23,11 @@ struct ScalePlan {
     engine::ProfileName profile = engine::ProfileName::lan;
     engine::ParityParameters parity;
     std::uint16_t udp_port = 0;
+    bool repairers = false;  // a designated local repairer above each site's router
 
     // Loss, probability 0..1 of each frame: on the source's link (for all), on a site's link (for
-    // the site), on a receiver's own, and of what travels towards the source on the first two.
+    // the site; behind its repairer where there is one), on a receiver's own, and of what travels
+    // towards the source on the first two.
     double loss_shared = 0, loss_site = 0, loss_private = 0, loss_back = 0;
     std::uint32_t loss_run = 1;   // frames that go in a row on the source's and sites' links
     std::vector<bool> loss_list;  // recorded losses of data packets on the source's link

@@ -17,8 +17,8 @@
 
 namespace fanfare::sim {
 
-// What a host is in the tree. A local repairer would be one more.
-enum class Role : std::uint8_t { source, receiver };
+// What a host is in the tree.
+enum class Role : std::uint8_t { source, receiver, repairer };
 
 struct StationPlan {
     std::uint16_t mtu = 1500;

@@ -35,10 +35,11 @@ Tree::Node Tree::add_node(Node parent, const TreeLink& link, bool router) {
     return node;
 }
 
-void Tree::place(std::size_t port, Node node) {
+void Tree::place(std::size_t port, Node node, bool downwards) {
     if (port >= places_.size()) places_.resize(port + 1, kNone);
     places_[port] = node;
     nodes_[node].port = port;
+    nodes_[node].downwards = downwards;
 }
 
 bool Tree::listed(Place& place) {
@@ -69,6 +70,7 @@ void Tree::flood(std::size_t port, std::uint32_t ttl, bool counted, Random& rand
                  std::vector<Reach>& out) {
     out.clear();
     open_.clear();
+    const bool downwards = nodes_[places_[port]].downwards;
     open_.push_back({places_[port], kNone, 0, ttl, false});
     while (!open_.empty()) {
         const Visit at = open_.back();
@@ -77,7 +79,8 @@ void Tree::flood(std::size_t port, std::uint32_t ttl, bool counted, Random& rand
         if (place.port != kNoPort && place.port != port)
             out.push_back({place.port, at.delay_ns, at.lost});
         // The last one in is the first one out: children in order, whatever is upward last.
-        if (place.parent != kNone && place.parent != at.from) {
+        const bool refused = downwards && place.parent != kNone && nodes_[place.parent].router;
+        if (place.parent != kNone && place.parent != at.from && !refused) {
             const std::uint32_t left = ttl_behind(at.ttl, at.from, at.node, place.parent);
             if (left > 0) {
                 const bool lost = at.lost || !crosses_up(nodes_[at.node], counted, random);

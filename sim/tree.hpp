@@ -33,8 +33,9 @@ class Tree {
     explicit Tree(bool root_is_router = true);
 
     Node add_node(Node parent, const TreeLink& link, bool router = false);
-    // The port with this number is at `node`. A node may have one port.
-    void place(std::size_t port, Node node);
+    // The port with this number is at `node`. A node may have one port. `downwards`: what it sends
+    // to all bears an address from above, so that routers take it on its way down alone.
+    void place(std::size_t port, Node node, bool downwards = false);
     TreeLink& link(Node node) { return nodes_[node].link; }
     // Cuts or heals the link above `node`, both directions.
     void cut(Node node, bool is_cut) { nodes_[node].cut = is_cut; }
@@ -64,7 +65,7 @@ class Tree {
         std::vector<Node> children;
         std::size_t port = kNoPort;
         std::uint32_t depth = 0;
-        bool router = false, cut = false;
+        bool router = false, cut = false, downwards = false;
         std::uint32_t run_down = 0, run_up = 0;  // frames of a run that are still to be lost
         std::size_t counted = 0;                 // of loss_list
     };

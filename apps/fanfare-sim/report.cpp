@@ -17,7 +17,8 @@ double microseconds(Nanos time) {
 }  // namespace
 
 std::string table_head() {
-    return "| scenario | receivers | lost | NAKs per loss: median, mean, 99 % | repairs per loss | "
+    return "| scenario | receivers | lost | NAKs per loss: median, mean, 99 % | repairs per loss, "
+           "local | "
            "other NAKs, repairs | source Mbit/s | last receiver Mbit/s | repair delay us: median, "
            "99 % | source octets per octet | receivers' octets per octet | finished, reset, late, "
            "left |\n"
@@ -27,12 +28,14 @@ std::string table_head() {
 std::string table_line(const Row& row) {
     const sim::Figures& f = row.figures;
     return fmt::format(
-        "| {} | {} | {} | {}, {:.2f}, {} | {:.3f} | {}, {} | {:.1f} | {:.1f} | {:.0f}, {:.0f} | "
+        "| {} | {} | {} | {}, {:.2f}, {} | {:.3f}, {:.3f} | {}, {} | {:.1f} | {:.1f} | {:.0f}, "
+        "{:.0f} | "
         "{:.3f} | "
         "{:.3f} | {}, {}, {}, {} |\n",
         row.scenario, row.receivers, f.lost_packets, sim::percentile(f.naks_of_loss, 0.5),
         f.naks_per_loss(), sim::percentile(f.naks_of_loss, 0.99), f.repairs_per_loss(),
-        f.other_naks, f.other_repairs, sim::percentile(f.source_bits_per_s, 0.5) / kMega,
+        f.local_repairs_per_loss(), f.other_naks, f.other_repairs,
+        sim::percentile(f.source_bits_per_s, 0.5) / kMega,
         sim::percentile(f.complete_bits_per_s, 0.5) / kMega,
         microseconds(sim::percentile(f.repair_delays, 0.5)),
         microseconds(sim::percentile(f.repair_delays, 0.99)), f.source_octets_per_octet(),
@@ -60,6 +63,7 @@ std::string json_text(const std::vector<Row>& rows) {
                {"mean", f.naks_per_loss()},
                {"p99", sim::percentile(f.naks_of_loss, 0.99)}}},
              {"repairs_per_loss", f.repairs_per_loss()},
+             {"local_repairs_per_loss", f.local_repairs_per_loss()},
              {"spmrs", f.spmr_packets},
              {"source_mbit_per_s", sim::percentile(f.source_bits_per_s, 0.5) / kMega},
              {"last_receiver_mbit_per_s", sim::percentile(f.complete_bits_per_s, 0.5) / kMega},

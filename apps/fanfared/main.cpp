@@ -10,11 +10,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "control/access.hpp"
+#include "control/archive.hpp"
 #include "control/config.hpp"
 #include "control/control_socket.hpp"
 #include "control/link_monitor.hpp"
@@ -125,6 +127,17 @@ int run(const control::Config& config) {
     control::SystemServices services(*kernels, workers->descriptors(), config.memory_huge_pages);
     services.set_steering(workers.get());
     const auto links = workers->links();
+    std::unique_ptr<control::Archive> archive;
+    if (config.repairs() && !config.repairer_directory.empty()) {
+        control::ArchiveSettings files;
+        files.directory = config.repairer_directory;
+        files.file_bytes = config.repairer_file_mib << 20;
+        files.ring_worker = [&](std::uint32_t worker) { services.ring_worker(*links[worker]); };
+        files.log = say;
+        archive = control::Archive::open(files, error);
+        if (!archive) return fail(error);
+        services.set_archive(archive.get());
+    }
     int status = 0;
     {
         control::Controller controller(settings, interfaces, links, services);

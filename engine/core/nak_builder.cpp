@@ -42,6 +42,11 @@ bool write_polr(const ReceiverIdentity& identity, const ReceiverParameters& para
     wire::Packet packet = towards_source(identity, wire::Type::polr);
     packet.sqn = reply.sqn;
     packet.poll.round = reply.round;
+    if (identity.repairs && reply.subtype == kPollDlr) {
+        packet.options.set(wire::OptionBit::redirect);
+        packet.options.redirect.dlr = identity.nla;
+        packet.flags = wire::option_flags(packet.type, packet.options.present);
+    }
     return write_control_packet(packet, FrameKind::polr, reply.to, parameters.ttl, false, kernels,
                                 frame);
 }

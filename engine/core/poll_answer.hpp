@@ -41,6 +41,7 @@ class PollAnswer {
         scheduled_ = true;
         sqn_ = poll.sqn;
         round_ = poll.poll.round;
+        subtype_ = poll.poll.subtype;
         to_ = poll.path;
         at_ = now + random.between(0, Nanos{poll.poll.backoff_us} * kMicrosecond);
         return true;
@@ -51,10 +52,11 @@ class PollAnswer {
         Address to;
         Sqn sqn;
         std::uint16_t round;
+        std::uint16_t subtype;
     };
     std::optional<Reply> due(Nanos now) const {
         if (at_ > now) return std::nullopt;
-        return Reply{to_, sqn_, round_};
+        return Reply{to_, sqn_, round_, subtype_};
     }
     void sent() { at_ = kNever; }
 
@@ -70,7 +72,7 @@ class PollAnswer {
     bool counted_ = false, scheduled_ = false;
     Sqn first_ = 0, frozen_ = 0;  // POLL_SQN of the first and of the last round 0
     Sqn sqn_ = 0;
-    std::uint16_t round_ = 0;
+    std::uint16_t round_ = 0, subtype_ = kPollGeneral;
     Address to_;
     Nanos at_ = kNever;
 };

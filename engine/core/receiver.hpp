@@ -33,6 +33,8 @@ struct ReceiverIdentity {
     // (RFC 12.5).
     Address nla;
     std::uint8_t prefix = 0;  // bits of its subnet; 0: local repairers are not followed
+    // A LocalRepairer stands beside the receiver: polls for repairers are answered, with nla.
+    bool repairs = false;
 };
 
 // One packet of a burst, decoded. `tpdu` is the packet's octets, `packet` points into them.

@@ -132,6 +132,7 @@ Verdict Receiver::Parts::on_data(const wire::Packet& packet, std::span<const std
         saw_data = true;
     } else {
         ++statistics.rdata_received;
+        redirect.repaired();
     }
     if (!in_order && ordinal < opened && naks.close(ordinal, now)) ++statistics.losses_repaired;
     if (!spm_seen) spm_request.data_heard(now, random);

@@ -103,7 +103,7 @@ struct Receiver::Parts {
         identity = who;
         random = Random(seed);
         // RAND_NODE_ID is drawn anew with each session: ours are started one by one.
-        poll_answer.start(static_cast<std::uint32_t>(random.next()));
+        poll_answer.start(static_cast<std::uint32_t>(random.next()), who.repairs);
         loss_report = {};
         naks_pause = false;
         reports_wanted = 0;

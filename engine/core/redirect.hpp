@@ -50,6 +50,7 @@ class Redirect {
             watched_ = first;
             confirmed_ = false;
             failures_ = 0;
+            patient_until_ = now + kPatience;
             return false;
         }
         if (watched_ < first || watched_ > last) return false;
@@ -57,7 +58,10 @@ class Redirect {
         // nothing left to give, and where data does not follow its NCF, some patience costs less.
         const bool at_once = !confirmed_ && source_can_help;
         confirmed_ = false;
+        if (repaired_) patient_until_ = now + kPatience;
+        repaired_ = false;
         if (!at_once && ++failures_ < kFailures) return false;
+        if (!source_can_help && now < patient_until_) return false;
         failed_ = repairer_;
         failed_until_ = at_once ? now : now + kHoldDown;
         repairer_ = {};
@@ -66,22 +70,29 @@ class Redirect {
     }
     std::uint64_t watched() const { return watched_; }
     bool watching() const { return watching_; }
+    // A repair came. Where only the repairer can give it, that is patience's worth: a long gap
+    // takes its time.
+    void repaired() { repaired_ = true; }
     // An NCF named it.
     void confirmed(std::uint64_t ordinal) { confirmed_ |= watching_ && ordinal == watched_; }
 
   private:
     // Requests for one number that a repairer may leave without data.
     static constexpr std::uint32_t kFailures = 4;
+    // Where the source can't help, time without any repair that must have passed as well: requests
+    // follow each other within microseconds on a short path, and a repairer that is busy with a
+    // long gap, or reads it from a disk, is not dead. Half of what a receiver's requests last.
+    static constexpr Nanos kPatience = kSecond / 2;
     // How long a repairer that confirms and does not repair is not listened to: long against the
     // interval of its offers, short against an operator's patience.
     static constexpr Nanos kHoldDown = 5 * kSecond;
 
     Address nla_, repairer_, failed_;
     std::uint8_t prefix_ = 0;
-    bool parity_ = false, watching_ = false, confirmed_ = false;
+    bool parity_ = false, watching_ = false, confirmed_ = false, repaired_ = false;
     std::uint64_t watched_ = 0;
     std::uint32_t failures_ = 0;
-    Nanos failed_until_ = 0;
+    Nanos failed_until_ = 0, patient_until_ = 0;
 };
 
 }  // namespace fanfare::engine

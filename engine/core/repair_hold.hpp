@@ -16,10 +16,12 @@ namespace fanfare::engine {
 
 class RepairHold {
   public:
-    // `floor`: what holds before anything was heard. `ceiling`: no path is longer; not above
-    // `floor` means that it never changes.
-    RepairHold(Nanos floor, Nanos ceiling)
-        : floor_(floor), ceiling_(std::max(floor, ceiling)), hold_(floor) {}
+    // `floor`: the least. `ceiling`: no path is longer; not above `floor` means that it never
+    // changes. `begin`: what holds before anything was heard, within the two.
+    RepairHold(Nanos floor, Nanos ceiling, Nanos begin = 0)
+        : floor_(floor),
+          ceiling_(std::max(floor, ceiling)),
+          hold_(std::clamp(begin, floor_, ceiling_)) {}
 
     Nanos hold() const { return hold_; }
     // Until the next NCF for one number. Half a round trip: each NCF silences those whose NAK has

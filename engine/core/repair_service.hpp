@@ -22,7 +22,7 @@ class RepairService {
     explicit RepairService(const SourceParameters& parameters)
         : repairs_(parameters.window_packets),
           confirms_(parameters.window_packets),
-          hold_(parameters.ncf_merge_ns, parameters.repair_hold_max_ns),
+          hold_(parameters.ncf_merge_ns, parameters.repair_hold_max_ns, kHoldAtFirst),
           tuning_(parameters) {}
 
     const RepairHold& hold() const { return hold_; }
@@ -127,6 +127,12 @@ class RepairService {
     }
 
   private:
+    // Before anything was heard: the round trip of a path of some hundred kilometres. It fades by a
+    // sixteenth with each loss that one receiver alone asks for; growing from the floor instead
+    // would cost the first losses of a crowd two or three repairs each. A receiver close by whose
+    // first repair is lost has its second NAK left unanswered for less than its repeat interval.
+    static constexpr Nanos kHoldAtFirst = kMillisecond;
+
     enum class Asks : std::uint8_t { first, too, again };
 
     // Eight bits of an address: two of 256 requesters are taken for one, which hides a duplicate

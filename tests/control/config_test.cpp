@@ -105,7 +105,7 @@ TEST(ConfigFile, relations_between_keys_are_checked_with_their_names) {
               std::string::npos);
     EXPECT_EQ(error_of("[identity]\ngsi = \"12\"\n" + with),
               "identity.gsi '12' is neither auto nor 12 hexadecimal digits");
-    EXPECT_NE(error_of("[daemon]\nrole = \"dlr\"\n" + with).find("not part of this version"),
+    EXPECT_NE(error_of("[daemon]\nrole = \"dlr\"\n" + with).find("--follow"),
               std::string::npos);
 }
 
@@ -242,7 +242,13 @@ TEST(CommandLineFlags, wrong_ones_get_one_line_that_names_them) {
         {{"--interface", kFeed, "--gateway", "b=10.0.0.254"}, "no interface is named 'b'"},
         {{"--interface", kFeed, "--gateway", "feed=10.9.0.254"}, "10.9.0.254 is not another host"},
         {{"--interface", kFeed, "--idle", "lazy"}, "--idle 'lazy' is none of"},
-        {{"--interface", kFeed, "--role", "dlr"}, "not part of this version"},
+        {{"--interface", kFeed, "--role", "dlr"}, "add --follow GROUP[:PORT][,udp=PORT]"},
+        {{"--interface", kFeed, "--follow", "239.1.2.3"}, "add --role dlr"},
+        {{"--interface", kFeed, "--role", "dlr", "--follow", "10.0.0.1:7500"},
+         "'10.0.0.1:7500' is no GROUP"},
+        {{"--interface", "feed,10.0.0.1/24,kernel,iface=eth1", "--role", "dlr", "--follow",
+          "239.1.2.3:7500"},
+         "a kernel port sends from its own address"},
         {{"--interface", kFeed, "--rx-loss", "101"}, "'101' is no PERCENT"},
         {{"--interface", kFeed, "--rx-loss", "nan"}, "is no PERCENT"},
         {{"--interface", kFeed, "--rx-loss", "1,x"}, "is no PERCENT"},

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "engine/core/poll_types.hpp"
 #include "tests/engine/packets.hpp"
 
 namespace fanfare::engine::test {
@@ -251,21 +252,37 @@ struct Alone {
     std::vector<std::byte> log = std::vector<std::byte>(1u << 16);
     ReceiverParameters parameters = profile(ProfileName::lan).receiver;
     Receiver receiver{parameters, {index, log}, checksum::best_kernels()};
-    LocalRepairer repairer{
-        RepairerParameters{}, {index, log}, 1500, false, checksum::best_kernels()};
+    LocalRepairer repairer;
     Frames frames{64};
     Nanos now = kSecond;
 
-    Alone() {
+    explicit Alone(const RepairerParameters& repairs = {})
+        : repairer(repairs, {index, log}, 1500, false, checksum::best_kernels()) {
         const ReceiverIdentity identity{kTsi, kDataPort, kGroup, kSourceAddress,
                                         receiver_address(0)};
         receiver.start(identity, 1, now);
         repairer.start(identity);
         hear(spm(1, 0, 0xFFFFFFFF));
     }
+    std::uint64_t stored_first = 0, stored_end = 0;
     LocalRepairer::Window window() {
-        return {receiver.start_ordinal(), receiver.next_ordinal(), receiver.lead(),
-                receiver.open_burst(0), receiver.path()};
+        return {receiver.start_ordinal(),
+                receiver.next_ordinal(),
+                receiver.lead(),
+                receiver.open_burst(0),
+                receiver.path(),
+                stored_first,
+                stored_end};
+    }
+    std::vector<Datagram> tick() {
+        Output out = frames.output();
+        repairer.on_tick(window(), now, out);
+        return frames.take(out, receiver_address(0));
+    }
+    std::vector<Datagram> fetched(const StoredPacket& stored, bool sends = true) {
+        Output out = frames.output();
+        EXPECT_EQ(repairer.on_fetched(stored, window(), now, out), sends);
+        return frames.take(out, receiver_address(0));
     }
     std::vector<Datagram> hear(const Datagram& d) {
         const wire::Packet packet = d.decoded();
@@ -276,7 +293,7 @@ struct Alone {
             receiver.on_packet(packet, d.octets, d.from, now, out);
         }
         out = frames.output();
-        repairer.on_packet(packet, to_us, window(), now, out);
+        repairer.on_packet(packet, d.from, to_us, window(), now, out);
         return frames.take(out, receiver_address(0));
     }
     std::vector<Datagram> ask(const std::vector<Sqn>& sqns, const Change& change = {}) {
@@ -333,6 +350,165 @@ TEST(LocalRepairer, WhatTheLogHasOverwrittenIsNotRepaired) {
     for (Sqn i = 0; i < 100; ++i) a.hear(odata(i, 0, large));
     EXPECT_EQ(kinds(a.ask({10})), (std::vector{FrameKind::ncf, FrameKind::nak}));
     EXPECT_EQ(a.ask({90}).size(), 3u);
+}
+
+// Ordinals of an Alone's session, which begins with 0.
+constexpr std::uint64_t kStart = std::uint64_t{1} << 32;
+
+std::span<const std::byte> octets_of(const std::string& text) {
+    return std::as_bytes(std::span(text));
+}
+
+TEST(LocalRepairer, WhatMemoryNoLongerHoldsComesOutOfTheStore) {
+    Alone a;
+    for (Sqn i = 0; i < 400; ++i) a.hear(odata(i, 0, "x"));
+    a.stored_first = kStart + 5;
+    a.stored_end = kStart + 300;
+    EXPECT_EQ(kinds(a.ask({3})), (std::vector{FrameKind::ncf, FrameKind::nak}))
+        << "the store begins later";
+    ASSERT_EQ(kinds(a.ask({10, 11})), (std::vector{FrameKind::ncf, FrameKind::nnak}));
+    EXPECT_EQ(kinds(a.ask({10})), (std::vector{FrameKind::ncf})) << "it is under way";
+    EXPECT_EQ(a.repairer.next_fetch(), kStart + 10);
+    EXPECT_EQ(a.repairer.next_fetch(), kStart + 11);
+    EXPECT_EQ(a.repairer.next_fetch(), 0u);
+    const std::string text = "out of a file";
+    StoredPacket stored{kStart + 10, octets_of(text), kEntryData | kEntryMessageBegin, 10, 0, 90};
+    const auto sent = a.fetched(stored);
+    ASSERT_EQ(kinds(sent), (std::vector{FrameKind::rdata}));
+    EXPECT_EQ(sent[0].from, kSourceAddress);
+    const wire::Packet packet = sent[0].decoded();
+    EXPECT_EQ(packet.sqn, 10u);
+    EXPECT_EQ(packet.trail, 5u);
+    EXPECT_EQ(packet.payload.size(), text.size());
+    ASSERT_TRUE(packet.options.has(wire::OptionBit::fragment));
+    EXPECT_EQ(packet.options.fragment.first_sqn, 10u);
+    EXPECT_EQ(packet.options.fragment.apdu_length, 90u);
+    EXPECT_EQ(kinds(a.ask({10})), (std::vector{FrameKind::ncf})) << "repaired just now";
+    EXPECT_EQ(a.repairer.statistics().fetched, 1u);
+
+    Output out = a.frames.output();
+    a.repairer.on_fetch_failed(kStart + 11, a.window(), out);
+    const auto passed = a.frames.take(out, receiver_address(0));
+    ASSERT_EQ(kinds(passed), (std::vector{FrameKind::nak}));
+    EXPECT_EQ(passed[0].to, kSourceAddress);
+    EXPECT_EQ(named(passed[0]), (std::vector<Sqn>{11}));
+}
+
+TEST(LocalRepairer, AsksTheStoreForABoundedNumberAtATime) {
+    Alone a;
+    for (Sqn i = 0; i < 400; ++i) a.hear(odata(i, 0, "x"));
+    a.stored_first = kStart;
+    a.stored_end = kStart + 300;
+    for (Sqn i = 0; i < 100; ++i) a.ask({i});
+    for (std::size_t i = 0; i < LocalRepairer::kFetchesUnderWay; ++i) {
+        EXPECT_EQ(a.repairer.next_fetch(), kStart + i) << "in the order they were asked for";
+    }
+    EXPECT_EQ(a.repairer.next_fetch(), 0u);
+    Output out = a.frames.output();
+    a.repairer.on_fetch_failed(kStart + 3, a.window(), out);
+    a.frames.take(out, receiver_address(0));
+    EXPECT_EQ(a.repairer.next_fetch(), kStart + LocalRepairer::kFetchesUnderWay);
+
+    for (Sqn i = 0; i < 4000; ++i) a.hear(odata(400 + i, 0, "x"));
+    a.stored_end = kStart + 4000;
+    for (Sqn i = 100; i < 2000; ++i) a.ask({i});
+    EXPECT_EQ(a.repairer.statistics().fetches_shed, 1999 - LocalRepairer::kFetchesMost);
+}
+
+TEST(LocalRepairer, ARepairOutOfTheStoreWaitsForTheRate) {
+    RepairerParameters slow;
+    slow.rate_bits_per_s = 1'000'000;
+    Alone a(slow);
+    for (Sqn i = 0; i < 400; ++i) a.hear(odata(i, 0, "x"));
+    a.stored_first = kStart;
+    a.stored_end = kStart + 300;
+    a.ask({10, 11, 12});
+    while (a.repairer.next_fetch() != 0) {
+    }
+    const std::string large(1400, 'l');
+    const auto flags = kEntryData | kEntryMessageBegin | kEntryMessageEnd;
+    a.fetched({kStart + 10, octets_of(large), static_cast<std::uint16_t>(flags), 0, 0, 0});
+    a.fetched({kStart + 11, octets_of(large), static_cast<std::uint16_t>(flags), 0, 0, 0});
+    EXPECT_TRUE(
+        a.fetched({kStart + 12, octets_of(large), static_cast<std::uint16_t>(flags), 0, 0, 0},
+                  false)
+            .empty());
+    ASSERT_GT(a.repairer.next_deadline(), a.now);
+    a.now = a.repairer.next_deadline();
+    a.tick();
+    EXPECT_EQ(a.fetched({kStart + 12, octets_of(large), static_cast<std::uint16_t>(flags), 0, 0, 0})
+                  .size(),
+              1u);
+}
+
+TEST(LocalRepairer, OneRequesterCannotMakeAStream) {
+    Alone a;
+    for (Sqn i = 0; i < 10; ++i) a.hear(odata(i, 0, "x"));
+    std::size_t repairs = 0;
+    for (int i = 0; i < 20'000; ++i) {
+        a.now += 100 * kMicrosecond;
+        for (const Datagram& d : a.ask({3})) repairs += d.kind == FrameKind::rdata ? 1 : 0;
+    }
+    EXPECT_LT(repairs, 60u) << "two seconds, one number";
+    EXPECT_GT(a.repairer.statistics().naks_shed, 10'000u);
+}
+
+TEST(LocalRepairer, AnnouncesItselfOnceItHoldsDataAndThenNowAndThen) {
+    RepairerParameters announcing;
+    announcing.announce_interval_ns = kSecond;
+    Alone a(announcing);
+    a.hear(spm(2, 0, 0xFFFFFFFF));
+    EXPECT_EQ(a.repairer.next_deadline(), kNever) << "it holds nothing yet";
+    a.hear(odata(0, 0, "x"));
+    a.hear(odata(1, 0, "x"));
+    EXPECT_EQ(a.repairer.next_deadline(), a.now);
+    const auto offer = a.tick();
+    ASSERT_EQ(kinds(offer), (std::vector{FrameKind::polr}));
+    EXPECT_EQ(offer[0].from, kSourceAddress);
+    EXPECT_EQ(offer[0].to, kGroup);
+    EXPECT_TRUE(a.tick().empty());
+    a.now += kSecond;
+    EXPECT_EQ(kinds(a.tick()), (std::vector{FrameKind::polr}));
+}
+
+TEST(LocalRepairer, ItsParentIsAnsweredAloneAndInItsOwnName) {
+    Alone a;
+    const Address parent = Address::from_octets(10, 0, 9, 1);
+    a.hear(spm(3, 0, 0xFFFFFFFF, [&](wire::Packet& p) { p.path = parent; }));
+    for (Sqn i = 0; i < 10; ++i) a.hear(odata(i, 0, "x"));
+    Datagram d = nak({3, 40});
+    d.to = receiver_address(0);
+    d.from = parent;
+    const auto sent = a.hear(d);
+    ASSERT_EQ(kinds(sent),
+              (std::vector{FrameKind::ncf, FrameKind::nnak, FrameKind::nak, FrameKind::rdata}));
+    for (const Datagram& one : sent) {
+        EXPECT_EQ(one.to, parent);
+        EXPECT_EQ(one.from, receiver_address(0));
+    }
+    EXPECT_FALSE(sent[0].router_alert);
+    EXPECT_FALSE(sent[3].router_alert);
+    EXPECT_EQ(named(sent[2]), (std::vector<Sqn>{40}));
+}
+
+TEST(LocalRepairer, APollForRepairersIsAnsweredWithItsAddress) {
+    Alone a;
+    ReceiverIdentity identity = a.receiver.identity();
+    identity.repairs = true;
+    a.receiver.start(identity, 1, a.now);
+    a.hear(spm(2, 0, 0xFFFFFFFF));
+    wire::Packet poll = from_source(wire::Type::poll);
+    poll.sqn = 1;
+    poll.path = kSourceAddress;
+    poll.poll.subtype = kPollDlr;
+    a.hear(datagram_of(poll, kSourceAddress, kGroup));
+    a.now += kMillisecond;
+    Output out = a.frames.output();
+    a.receiver.on_tick(a.now, out);
+    const auto sent = a.frames.take(out, receiver_address(0));
+    ASSERT_EQ(kinds(sent), (std::vector{FrameKind::polr}));
+    EXPECT_EQ(sent[0].to, kSourceAddress);
+    EXPECT_EQ(sent[0].decoded().options.redirect.dlr, receiver_address(0));
 }
 
 TEST(LocalRepairer, FirstAndLastPacketKeepTheirMarks) {

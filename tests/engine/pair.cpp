@@ -196,8 +196,8 @@ LocalRepairer::Window window_of(Receiver& receiver) {
 
 void Pair::hear_as_repairer(Subscriber& s, const Flight& flight, const wire::Packet& packet) {
     Output out = frames_.output();
-    s.repairer->on_packet(packet, !flight.datagram.to.is_multicast(), window_of(*s.receiver), now,
-                          out);
+    s.repairer->on_packet(packet, flight.datagram.from, !flight.datagram.to.is_multicast(),
+                          window_of(*s.receiver), now, out);
     transmit(frames_.take(out, receiver_address(flight.to)), flight.to);
 }
 

@@ -83,12 +83,28 @@ TEST(Redirect, NcfsThatNoDataFollowsWearOutAndKeepItAwayForAWhile) {
 TEST(Redirect, WhereTheSourceHasNothingLeftOneLostNcfDoesNotDiscard) {
     auto r = following();
     r.offered(kRepairer, false, 0);
-    EXPECT_FALSE(r.asking(100, 100, false, false, 1));
-    EXPECT_FALSE(r.asking(100, 100, false, false, 2));
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_FALSE(r.asking(100, 100, false, false, i * kMillisecond));
+    }
     EXPECT_TRUE(r.active());
-    int more = 0;
-    while (!r.asking(100, 100, false, false, 3)) ASSERT_LT(++more, 10);
+    EXPECT_TRUE(r.asking(100, 100, false, false, kSecond)) << "but silence does";
     EXPECT_FALSE(r.active());
+}
+
+TEST(Redirect, WhileRepairsComeALongGapTakesItsTime) {
+    auto r = following();
+    r.offered(kRepairer, false, 0);
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_FALSE(r.asking(100, 100, false, false, i * 100 * kMillisecond))
+            << "only it can give them";
+        r.repaired();
+    }
+    int asked = 0;
+    while (!r.asking(100, 100, false, true, 20 * kSecond)) {
+        r.confirmed(100);
+        r.repaired();
+        ASSERT_LT(++asked, 10) << "the source could have given it";
+    }
 }
 
 }  // namespace

@@ -17,6 +17,12 @@ TEST(RepairHold, GrowsToTheRoundTripThatCrossingNaksShowAndFadesWithoutThem) {
     EXPECT_LT(hold.hold(), kFloor + 16);
 }
 
+TEST(RepairHold, BeginsWhereItIsToldWithinItsBounds) {
+    EXPECT_EQ(RepairHold(kFloor, kCeiling, kMillisecond).hold(), kMillisecond);
+    EXPECT_EQ(RepairHold(kFloor, kCeiling, kSecond).hold(), kCeiling);
+    EXPECT_EQ(RepairHold(20 * kMillisecond, 0, kMillisecond).hold(), 20 * kMillisecond);
+}
+
 TEST(RepairHold, OneNakDoublesItAtMostAndNoneBringsItBeyondTheCeiling) {
     RepairHold hold(kFloor, kCeiling);
     hold.crossed(4 * kMillisecond);

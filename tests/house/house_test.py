@@ -30,7 +30,8 @@ ALLOWED = [
     ("control/", ("control/", "ipc/", "engine/core/profile.hpp", "engine/core/receiver.hpp", "engine/core/source.hpp",
                   "engine/checksum/checksum.hpp", "engine/wire/names.hpp", "engine/wire/packet.hpp",
                   "engine/types.hpp", "engine/core/window_layout.hpp", "dataplane/commands.hpp",
-                  "dataplane/datagram_table.hpp", "dataplane/worker_config.hpp") + PUBLIC),
+                  "dataplane/datagram_table.hpp", "dataplane/repair_store.hpp",
+                  "dataplane/worker_config.hpp") + PUBLIC),
     ("embed/", ("embed/", "dataplane/", "control/", "client/", "ipc/", "engine/types.hpp",
                 "engine/checksum/checksum.hpp") + PUBLIC),
     # The simulator: production workers and client core, or engine objects, in virtual time.

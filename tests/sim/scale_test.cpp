@@ -101,6 +101,30 @@ TEST(Scale, one_receiver_asks_once_for_what_it_alone_lost) {
     EXPECT_GE(f.repairs_per_loss(), 1.0);
 }
 
+TEST(Scale, with_a_repairer_above_each_site_the_source_is_asked_once_a_site_and_loss) {
+    ScalePlan plan = small("repairers-common-loss", 64);
+    plan.messages = 2000;
+    const ScaleResult result = run_scale(plan, 3);
+    expect_kept(plan, 3, result);
+    const Figures& f = result.figures;
+    ASSERT_GT(f.lost_packets, 5u);
+    EXPECT_LE(percentile(f.naks_of_loss, 0.5), 8u) << "8 sites";
+    EXPECT_EQ(f.finished, 64u);
+}
+
+TEST(Scale, what_a_sites_link_loses_its_repairer_gives_and_not_the_source) {
+    ScalePlan plan = small("local-repairers", 64);
+    plan.loss_shared = 0;
+    plan.messages = 2000;
+    const ScaleResult result = run_scale(plan, 4);
+    expect_kept(plan, 4, result);
+    const Figures& f = result.figures;
+    ASSERT_GT(f.lost_packets, 50u);
+    EXPECT_GT(f.local_repairs, f.lost_packets * 8 / 10);
+    EXPECT_LT(f.lost_repairs, f.lost_packets / 10) << "before a repairer was known";
+    EXPECT_EQ(percentile(f.naks_of_loss, 0.5), 0u);
+}
+
 // The judge has to notice when the network does what no protocol survives unnoticed.
 TEST(Scale, the_judge_notices_repairs_that_never_come) {
     ScalePlan plan = small("common-loss", 4);
