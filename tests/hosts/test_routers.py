@@ -39,20 +39,24 @@ class Routers(suite.HostTest):
     def shows(self):
         return '\n'.join(r.show('show ip mroute') for r in self.routers)
 
-    def await_tree(self, group, forwards, seconds=40):
-        """Waits until both routers do, or none does, forward the group by FRR's table and by the kernel's."""
+    def await_tree(self, source, group, forwards, seconds=40):
+        """Waits until both routers do, or none does, forward the source's packets of the group; by the kernel's table,
+        and FRR's says the same."""
         def settled():
-            return all(bool(r.forwarded(group)) == forwards for r in self.routers)
-        self.assertTrue(wait_until(settled, seconds, step=0.3),
-                        f'{group} {"is not" if forwards else "is still"} forwarded:\n{self.shows()}')
+            return all(bool(r.forwarded(source, group)) == forwards and (forwards or not r.ways_out(group))
+                       for r in self.routers)
+        self.assertTrue(wait_until(settled, seconds, step=0.2),
+                        f'{source} to {group} {"is not" if forwards else "is still"} forwarded:\n{self.shows()}')
+        print(self.shows(), flush=True)
 
     def cross(self, group, source, *, specific, udp):
         """One file from the daemon `source` to all others."""
         seed = sum(map(ord, f'{group}{source}{udp}'))
+        sender = self.hosts[source].address
         path = self.folder / 'input'
         expected = make_file(path, BYTES, seed)
         form = ('--udp', '7600') if udp else ()
-        only = ('--source', self.hosts[source].address) if specific else ()
+        only = ('--source', sender) if specific else ()
         subs = []
         for number, daemon in enumerate(self.daemons):
             if number != source:
@@ -62,16 +66,14 @@ class Routers(suite.HostTest):
         # Routers make their way to the group when the first packets come; PACE's window outlasts that.
         self.await_membership(group, source)
         pub = self.daemons[source].publish(f'{group}:{PORT}', path, *PACE, *form)
-        self.await_tree(group, True)
-        print(self.shows(), flush=True)
+        self.await_tree(sender, group, True)
         self.assertEqual(pub.wait(120), 0, pub.text())
         for sub, out in subs:
             self.assertEqual(sub.wait(60), 0, f'{sub.text()}\n{self.shows()}')
             self.assertEqual(digest(out), expected, f'{sub.label}: {out.stat().st_size} octets differ')
         lost = [router.lost() - was for router, was in zip(self.routers, before)]
         self.assertGreater(sum(lost), 0, 'the middle link lost nothing')
-        self.await_tree(group, False)
-        print(self.shows(), flush=True)
+        self.await_tree(sender, group, False)
 
     def await_membership(self, group, source):
         """The routers of the receivers' subnets know of them by IGMP."""

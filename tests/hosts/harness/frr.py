@@ -35,6 +35,9 @@ class Router:
         self.namespace.run('sysctl', '-qw', 'net.ipv4.ip_forward=1')
         self.folder = test.folder / name
         self.folder.mkdir()
+        # FRR gives root up for its own user, who has to reach its files.
+        test.folder.chmod(0o711)
+        shutil.chown(self.folder, 'frr', 'frr')
         self.interfaces, self.daemons = [], {}
         self._numbers = itertools.count()
 
@@ -91,7 +94,7 @@ class Router:
                          ' ip igmp query-max-response-time 10', ' ip igmp last-member-query-interval 5']
         self._daemon('zebra', f'hostname {self.name}\n')
         if not wait_until(lambda: (self.folder / 'zserv').exists(), 20):
-            raise SetupError(f'zebra of {self.name} gives no socket: {self.daemons['zebra'].text()[-500:]} {list(self.folder.iterdir())}')
+            raise SetupError(f'zebra of {self.name} gives no socket: {self.daemons["zebra"].text()[-500:]}')
         self._daemon('pimd', '\n'.join(conf) + '\n')
         if not wait_until(lambda: (self.folder / 'pimd.vty').exists(), 20):
             raise SetupError(f'pimd of {self.name} gives no socket')
@@ -99,9 +102,9 @@ class Router:
     def _daemon(self, name, text):
         config = self.folder / f'{name}.conf'
         config.write_text(text)
-        # As root: its own user has no business in the test's folder. No terminal over TCP.
+        # No terminal over TCP.
         self.daemons[name] = self.test.keep(Process(
-            [DAEMONS / name, '-u', 'root', '-g', 'root', '-f', config, '-i', self.folder / f'{name}.pid',
+            [DAEMONS / name, '-f', config, '-i', self.folder / f'{name}.pid',
              '-z', self.folder / 'zserv', '--vty_socket', self.folder, '-P', '0', '--log',
              f'file:{self.folder / name}.log'], host=self, label=f'{name} of {self.name}'))
 
@@ -111,18 +114,26 @@ class Router:
 
     def await_neighbours(self, count, seconds=30):
         def there():
-            return len(re.findall(r'^r\d+ +\d+\.\d+\.\d+\.\d+', self.show('show ip pim neighbor'), re.M)) >= count
+            return len(re.findall(r'^ *r\d+ +\d+\.\d+\.\d+\.\d+', self.show('show ip pim neighbor'), re.M)) >= count
         if not wait_until(there, seconds, step=0.2):
             raise SetupError(f'{self.name} found no PIM neighbour: {self.show("show ip pim neighbor")}')
 
-    def trees(self, group):
-        """The lines of the multicast routing table that name the group: source, group, flags, ways in and out."""
-        return [' '.join(line.split()) for line in self.show('show ip mroute').splitlines() if group in line]
+    def forwarded(self, source, group):
+        """Interfaces that the kernel forwards a source's packets of the group to; `pimreg`, by which a first router
+        offers packets to the rendezvous point, is none of them."""
+        out = set()
+        for line in self.namespace.ip('mroute', 'show').splitlines():
+            if re.search(rf'\({re.escape(source)}, *{re.escape(group)}\)', line) and 'Oifs:' in line:
+                out |= set(re.findall(r'\br\d+\b', line.split('Oifs:')[1].split('State:')[0]))
+        return out
 
-    def kernel_trees(self, group):
-        """The same of the kernel: who really forwards."""
-        return [' '.join(line.split()) for line in self.namespace.ip('mroute', 'show').splitlines() if group in line]
-
-    def forwarded(self, group):
-        """What the kernel forwards of the group: lines with a way out."""
-        return [line for line in self.kernel_trees(group) if 'Oifs:' in line]
+    def ways_out(self, group):
+        """The same by `show ip mroute`, of all trees of the group."""
+        out, ours = set(), False
+        for fields in (line.split() for line in self.show('show ip mroute').splitlines()):
+            if len(fields) >= 7 and fields[1].count('.') == 3:
+                ours = fields[1] == group
+                fields = fields[5:]
+            if ours:
+                out |= {field for field in fields[:2] if re.fullmatch(r'r\d+', field)}
+        return out
