@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <utility>
+
 #include "ipc/source_filter.hpp"
 #include "tests/control/control_fixture.hpp"
 #include "tests/control/membership_cells.hpp"
@@ -235,9 +237,9 @@ TEST_F(Datagrams, MembershipsOfAllSocketsOfAUserAreLimited) {
     ASSERT_EQ(member(b, kAdd), 0);
     EXPECT_EQ(member(b, kAdd, {}, Address{0xEF020002}), ENOBUFS);
     EXPECT_EQ(member(b, kBlock), 0) << "a membership that stands may change";
-    peer.uid = 1000;
+    const auto user = std::exchange(peer.uid, 4321);
     EXPECT_EQ(member(datagram(), kAdd, {}, Address{0xEF020002}), 0) << "another user's";
-    peer.uid = 0;
+    peer.uid = user;
     EXPECT_EQ(member(a, kDrop), 0);
     EXPECT_EQ(member(b, kAdd, {}, Address{0xEF020002}), 0);
     close_all(a);
