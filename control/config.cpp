@@ -250,6 +250,7 @@ ControlSettings control_settings(const Config& c, std::string_view machine_id) {
     }
     s.spares_per_worker = static_cast<std::uint32_t>(c.memory_spares_per_worker);
     s.sockets_per_user = static_cast<std::uint32_t>(c.limits_sockets_per_user);
+    s.memberships_per_user = static_cast<std::uint32_t>(c.limits_memberships_per_user);
     s.backlog_max = static_cast<std::uint32_t>(c.limits_backlog);
 
     auto& source = s.defaults.source;

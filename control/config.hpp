@@ -47,9 +47,9 @@ struct Config {
           memory_spares_per_worker = 4, memory_octets_per_index_entry = 256;
     bool memory_huge_pages = true;
 
-    Count limits_connections = 1024, limits_sockets_per_user = 1024, limits_backlog = 1024,
-          limits_malformed_requests = 8, limits_receive_sessions = 1024,
-          limits_send_sessions = 1024;
+    Count limits_connections = 1024, limits_sockets_per_user = 1024,
+          limits_memberships_per_user = 512, limits_backlog = 1024, limits_malformed_requests = 8,
+          limits_receive_sessions = 1024, limits_send_sessions = 1024;
 
     std::string sender_profile = "lan", receiver_profile = "lan";
     MaybeCount sender_rate_mbit, sender_window_ms, sender_window_kib, sender_advance_percent,

@@ -32,6 +32,7 @@ const ConfigKey kKeys[] = {
     {"memory.huge_pages", &Config::memory_huge_pages},
     {"limits.connections", &Config::limits_connections, 1, 65536},
     {"limits.sockets_per_user", &Config::limits_sockets_per_user, 1, 65536},
+    {"limits.memberships_per_user", &Config::limits_memberships_per_user, 1, 65536},
     {"limits.backlog", &Config::limits_backlog, 1, 65536},
     {"limits.malformed_requests", &Config::limits_malformed_requests, 1, 1000},
     {"limits.receive_sessions", &Config::limits_receive_sessions, 1, 65536},

@@ -38,10 +38,12 @@ void tick_datagrams(Registry& registry, Services& services);
 void show_datagram_readiness(Services& services, const Socket& socket);
 
 // setsockopt and getsockopt at levels SOL_SOCKET and IPPROTO_IP. Membership calls take an
-// ipc::MembershipValue, the interface an Address in host order, the others a std::uint32_t.
+// ipc::MembershipValue, IP_MSFILTER an ipc::SourceFilterValue (get: `wanted` is its head), the
+// interface an Address in host order, the others a std::uint32_t.
 OptionResult set_datagram_option(OptionCall& call, std::int32_t level, std::int32_t name,
                                  std::span<const std::uint8_t> value);
 OptionResult get_datagram_option(OptionCall& call, std::int32_t level, std::int32_t name,
+                                 std::span<const std::uint8_t> wanted,
                                  std::span<std::uint8_t> value, std::uint32_t& length);
 
 }  // namespace fanfare::control

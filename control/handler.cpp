@@ -216,7 +216,7 @@ void on_get_option(Call& call, const ipc::OptionRequest& request) {
     const std::span<std::uint8_t> room(reply.value, sizeof(reply.value));
     const OptionResult result =
         socket->datagram
-            ? get_datagram_option(option, request.level, request.name,
+            ? get_datagram_option(option, request.level, request.name, request.value,
                                   room.first(std::min<std::size_t>(request.length, room.size())),
                                   reply.length)
             : get_option(option, request.level, request.name, request.length, room, reply.length);

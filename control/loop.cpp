@@ -279,7 +279,8 @@ void Loop::Parts::on_link(int result) {
                                                 lost ? 0 : static_cast<std::size_t>(result));
         for (const auto& change : links->on_message(octets)) {
             const Interface& known = controller.registry().interfaces[change.interface];
-            const bool gone = !change.state.exists;
+            const bool gone =
+                !change.state.exists || (settings.serves && !settings.serves(change.interface));
             if (known.up != change.state.up || known.gone != gone)
                 log("interface " + known.spec.name + " (" + known.kernel_name + ") " +
                     (gone              ? "has gone"

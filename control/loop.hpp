@@ -25,8 +25,11 @@ struct LoopSettings {
     std::uint32_t connections_max = 1024;
     std::uint32_t malformed_max = 8;  // requests that are none, until the connection is dropped
     int stop = -1;  // becomes readable when the daemon shall end (signalfd, eventfd)
-    Nanos stop_patience_ns = 2 * kSecond;         // for workers that do not answer `stop`
-    std::function<void()> each_tick;              // some ten times a second; may be empty
+    Nanos stop_patience_ns = 2 * kSecond;  // for workers that do not answer `stop`
+    std::function<void()> each_tick;       // some ten times a second; may be empty
+    // Whether the device of an interface is open on what the kernel has now under its name; empty:
+    // always. One that is not counts as gone.
+    std::function<bool(std::uint32_t interface)> serves;
     std::function<void(const std::string&)> log;  // one line, without newline; may be empty
 };
 

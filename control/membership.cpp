@@ -77,6 +77,17 @@ void Membership::restart(Kind kind) {
     formerly_blocked_.clear();
 }
 
+int Membership::replace(bool any_source, std::span<const Address> sources) {
+    if (!any_source && sources.empty()) return apply(MembershipCall::leave, {});
+    std::vector<Address> list;
+    for (const Address source : sources)
+        if (!contains(list, source)) list.push_back(source);
+    if (list.size() > kSourcesMax) return ENOBUFS;
+    restart(any_source ? Kind::any : Kind::specific);
+    sources_ = std::move(list);
+    return 0;
+}
+
 int Membership::apply(MembershipCall call, Address source) {
     // What joins and leaves the group as a whole names no source: only whether anything is blocked
     // counts.

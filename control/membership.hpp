@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -66,6 +67,11 @@ class Membership {
     // Makes the call; `source` counts for the four that name one. Returns 0 or an errno: from the
     // table, or ENOBUFS when a list is full. On an errno nothing has changed.
     int apply(MembershipCall call, Address source);
+
+    // Sets all of it at once (IP_MSFILTER): any source but these, or these alone. What was blocked
+    // once is forgotten. None alone ends it, as IP_DROP_MEMBERSHIP does. 0, EINVAL (to end what is
+    // not there) or ENOBUFS, and then nothing has changed.
+    int replace(bool any_source, std::span<const Address> sources);
 
     MembershipRow row(Address source) const;
     bool is_member() const { return kind_ != Kind::none; }

@@ -73,6 +73,7 @@ struct ControlSettings {
     std::uint32_t octets_per_index_entry = 256;     // receive index: log octets for each entry
     std::uint32_t spares_per_worker = 4;
     std::uint32_t sockets_per_user = 1024;
+    std::uint32_t memberships_per_user = 512;  // of datagram sockets
     std::uint32_t backlog_max = 1024;
     Nanos close_linger_ns = 1 * kSecond;  // wsrm.md 4.5: close without shutdown
     // Ids count from here. A daemon that starts anew starts elsewhere, so that what its forerunner

@@ -50,6 +50,20 @@ class ListenTable {
         }
         return false;
     }
+    // Whom alone those who want that session want: its source, or none when somebody wants any.
+    Address only_source(std::uint32_t interface, Address group, std::uint16_t destination_port,
+                        std::uint16_t udp_port, Address source) const {
+        Address only;
+        for (const ListenSpec& listen : listens_) {
+            if (listen.group != group || listen.destination_port != destination_port ||
+                listen.udp_port != udp_port || listen.interface != interface) {
+                continue;
+            }
+            if (listen.source.is_none()) return {};
+            if (listen.source == source) only = source;
+        }
+        return only;
+    }
     template <typename Visit>
     void for_each(Visit&& visit) const {
         for (const ListenSpec& listen : listens_) visit(listen);

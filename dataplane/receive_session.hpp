@@ -66,6 +66,8 @@ struct alignas(ipc::kCacheLine) ReceiveSession {
     std::uint32_t interface = 0;  // where its first packet came in; copies elsewhere are ignored
     std::uint16_t udp_port = 0;
     Address group, ip_source;  // of its identity
+    Address heard_alone;       // what IGMP is told to let through; none: any source
+    bool in_group = false;     // IGMP and the interface's ports know of it
     bool has_hop = false;      // nexthop_learnt is known
     MacAddress hop;            // Ethernet source of the last SPM
     bool repairs = false;      // answers NAKs for the source

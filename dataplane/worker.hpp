@@ -164,7 +164,12 @@ class alignas(ipc::kCacheLine) Worker {
 
     void serve_ports() {
         for (std::uint32_t i = 0; i < ports_.size(); ++i) {
-            if (ports_[i] == nullptr || !core_.has_port(i)) continue;
+            if (ports_[i] == nullptr) continue;
+            if (!core_.has_port(i)) {
+                // All its frames were given back by now.
+                if constexpr (requires { ports_[i]->stay_out(); }) ports_[i]->stay_out();
+                continue;
+            }
             if (core_.wants_facts(i)) core_.set_facts(i, ports_[i]->facts());
             if (!core_.owns(i)) continue;
             if constexpr (DatagramPort<P>) {

@@ -7,6 +7,16 @@
 
 namespace fanfare::dataplane {
 
+namespace {
+
+// What stands in the slot that tells another worker of a membership; the group is its next hop.
+struct MembershipNote {
+    Address source;
+    std::uint16_t udp_port = 0;
+};
+
+}  // namespace
+
 std::size_t WorkerCore::run_commands(Nanos now) {
     // Memberships that found the owner's ring full.
     std::size_t told = 0;
@@ -127,7 +137,7 @@ void WorkerCore::open_source(SourceSession* session, Nanos now) {
     Interface& on = *interfaces_[spec.interface];
     on.udp_ports.add(spec.udp_port);
     // NAKs come in by that port.
-    if (spec.udp_port != 0) member(spec.interface, {}, spec.udp_port, true, now);
+    if (spec.udp_port != 0) member(spec.interface, {}, {}, spec.udp_port, true, now);
     if (!on.up || on.gone || on.outlet == nullptr) {
         end_source(*session, SessionState::reset, ResetCause::interface_gone);
         drop_source(*session, now);
@@ -141,21 +151,21 @@ void WorkerCore::open_source(SourceSession* session, Nanos now) {
     touch(*session);
 }
 
-void WorkerCore::member(std::uint32_t interface, Address group, std::uint16_t udp_port, bool join,
-                        Nanos now) {
+void WorkerCore::member(std::uint32_t interface, Address group, Address source,
+                        std::uint16_t udp_port, bool join, Nanos now) {
     Interface& on = *interfaces_[interface];
     if (on.owned) {
         if (!group.is_none()) {
             if (join) {
-                on.igmp.join(group, now);
+                on.igmp.join(group, source, now);
             } else {
-                on.igmp.leave(group, now);
+                on.igmp.leave(group, source, now);
             }
         }
         on.filter_changed = true;
         return;
     }
-    const Membership membership{interface, group, udp_port, join};
+    const Membership membership{interface, group, udp_port, source, join};
     if (!memberships_owed_.empty() || !tell_owner(membership))
         memberships_owed_.push_back(membership);
 }
@@ -163,26 +173,25 @@ void WorkerCore::member(std::uint32_t interface, Address group, std::uint16_t ud
 bool WorkerCore::tell_owner(const Membership& membership) {
     const std::uint32_t owner = interfaces_[membership.interface]->spec.owner;
     if (mesh_ == nullptr || owner >= mesh_->workers()) return true;  // nobody runs IGMP there
-    std::array<std::byte, sizeof membership.udp_port> port;
-    std::memcpy(port.data(), &membership.udp_port, port.size());
+    const MembershipNote note{membership.source, membership.udp_port};
     return hand_over(owner, membership.join ? FrameRing::Kind::join : FrameRing::Kind::leave,
-                     membership.interface, port, membership.group);
+                     membership.interface, std::as_bytes(std::span(&note, 1)), membership.group);
 }
 
 // Another worker's session on an interface of ours. Its UDP port counts as our own do: a port that
 // the kernel receives for is open as long as one session of any worker uses it.
 void WorkerCore::told_of_member(const FrameRing::Slot& slot, Nanos now) {
-    std::uint16_t udp_port = 0;
-    if (slot.length != sizeof udp_port) return;
-    std::memcpy(&udp_port, slot.data, sizeof udp_port);
+    MembershipNote note;
+    if (slot.length != sizeof note) return;
+    std::memcpy(&note, slot.data, sizeof note);
     UdpPorts& ports = interfaces_[slot.interface]->udp_ports;
     const bool join = slot.kind == FrameRing::Kind::join;
     if (join) {
-        ports.add(udp_port);
+        ports.add(note.udp_port);
     } else {
-        ports.remove(udp_port);
+        ports.remove(note.udp_port);
     }
-    member(slot.interface, slot.next_hop, udp_port, join, now);
+    member(slot.interface, slot.next_hop, note.source, note.udp_port, join, now);
 }
 
 void WorkerCore::add_listen(const ListenSpec& listen, Nanos now) {
@@ -190,7 +199,7 @@ void WorkerCore::add_listen(const ListenSpec& listen, Nanos now) {
     Interface& on = *interfaces_[listen.interface];
     on.udp_ports.add(listen.udp_port);
     // Every worker gets every listen, so the interface's owner needs no other's word for it.
-    if (on.owned) member(listen.interface, listen.group, listen.udp_port, true, now);
+    if (on.owned) member(listen.interface, listen.group, listen.source, listen.udp_port, true, now);
 }
 
 void WorkerCore::remove_listen(std::uint64_t listen_id, Nanos now) {
@@ -199,7 +208,8 @@ void WorkerCore::remove_listen(std::uint64_t listen_id, Nanos now) {
         Interface& on = *interfaces_[listen.interface];
         on.udp_ports.remove(listen.udp_port);
         if (on.datagrams) on.filter_changed = true;
-        if (on.owned) member(listen.interface, listen.group, listen.udp_port, false, now);
+        if (on.owned)
+            member(listen.interface, listen.group, listen.source, listen.udp_port, false, now);
     }
     WorkerEvent event;
     event.kind = WorkerEvent::Kind::listen_removed;
@@ -342,7 +352,7 @@ void WorkerCore::stop(Nanos now) {
     // Groups are left in good order: one report each, as nobody is here to repeat it.
     listens_.for_each([&](const ListenSpec& listen) {
         if (interfaces_[listen.interface]->owned)
-            member(listen.interface, listen.group, listen.udp_port, false, now);
+            member(listen.interface, listen.group, listen.source, listen.udp_port, false, now);
     });
     for (ReceiveSession* session : receiver_slots_) {
         if (session != nullptr) let_go(*session, WorkerEvent::Kind::receive_closed, now);

@@ -133,6 +133,7 @@ class WorkerCore {
         std::uint32_t interface;
         Address group;           // none: the UDP port alone
         std::uint16_t udp_port;  // 0: raw IP
+        Address source;          // heard alone; none: any
         bool join;
     };
 
@@ -152,9 +153,9 @@ class WorkerCore {
     SourceSession* source_by_id(std::uint64_t id) const;
     ReceiveSession* receiver_by_id(std::uint64_t id) const;
     // A session's group and UDP port, in whose use this worker's own lists are kept already, come
-    // or go: the interface's owner has to know.
-    void member(std::uint32_t interface, Address group, std::uint16_t udp_port, bool join,
-                Nanos now);
+    // or go: the interface's owner has to know. `source`: whom alone it hears, none = anybody.
+    void member(std::uint32_t interface, Address group, Address source, std::uint16_t udp_port,
+                bool join, Nanos now);
     void told_of_member(const FrameRing::Slot& slot, Nanos now);
     bool tell_owner(const Membership& membership);
 
@@ -236,6 +237,8 @@ class WorkerCore {
     void end_source(SourceSession& session, SessionState state, ResetCause cause);
     void drop_source(SourceSession& session, Nanos now);
     void let_go(ReceiveSession& session, WorkerEvent::Kind kind, Nanos now);
+    void join_group(ReceiveSession& session, Nanos now);
+    void leave_group(ReceiveSession& session, Nanos now);
     void wake(Nanos now);
     bool wake_receiver(ReceiveSession& session, Nanos now);
     bool wake_source(SourceSession& session, Nanos now);

@@ -338,8 +338,7 @@ ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
         packet.interface, packet.udp_port, random_.next(), now);
     receivers_.insert(tsi, session);
     if (session->repairs) repairing_.push_back(session);
-    interfaces_[packet.interface]->udp_ports.add(packet.udp_port);
-    member(packet.interface, packet.to, packet.udp_port, true, now);
+    join_group(*session, now);
     touch(*session);
 
     WorkerEvent event;

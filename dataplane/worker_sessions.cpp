@@ -87,6 +87,7 @@ void WorkerCore::settle_receiver(ReceiveSession& session, Nanos now) {
             return;
         }
         counters().sessions_ended.add();
+        leave_group(session, now);
         session.take_snapshot();
         if (session.receiver.state() == SessionState::reset && config_.wake.hang_up != nullptr) {
             readers_.for_each(session.readers, [&](ReaderPool::Reader& reader) {
@@ -125,13 +126,29 @@ void WorkerCore::let_go(ReceiveSession& session, WorkerEvent::Kind kind, Nanos n
     session.wake_wanted = false;
     if (session.touched) forget(touched_receivers_, session);
     session.touched = false;
-    interfaces_[session.interface]->udp_ports.remove(session.udp_port);
-    member(session.interface, identity.group, session.udp_port, false, now);
+    leave_group(session, now);
     WorkerEvent event;
     event.kind = kind;
     event.id = session.spec.session_id;
     event.receive = &session;
     events_.push(event);
+}
+
+// A session holds its group on its interface while it lives (wsrm.md MH-30), not while somebody may
+// still read what it brought.
+void WorkerCore::join_group(ReceiveSession& session, Nanos now) {
+    const std::uint16_t port = session.receiver.identity().destination_port;
+    session.heard_alone = listens_.only_source(session.interface, session.group, port,
+                                               session.udp_port, session.ip_source);
+    session.in_group = true;
+    interfaces_[session.interface]->udp_ports.add(session.udp_port);
+    member(session.interface, session.group, session.heard_alone, session.udp_port, true, now);
+}
+void WorkerCore::leave_group(ReceiveSession& session, Nanos now) {
+    if (!session.in_group) return;
+    session.in_group = false;
+    interfaces_[session.interface]->udp_ports.remove(session.udp_port);
+    member(session.interface, session.group, session.heard_alone, session.udp_port, false, now);
 }
 
 void WorkerCore::on_events(ReceiveSession& session, engine::Output& out) {
@@ -223,7 +240,7 @@ void WorkerCore::drop_source(SourceSession& session, Nanos now) {
     session.touched = false;
     const std::uint16_t udp_port = session.spec.udp_port;
     interfaces_[session.spec.interface]->udp_ports.remove(udp_port);
-    if (udp_port != 0) member(session.spec.interface, {}, udp_port, false, now);
+    if (udp_port != 0) member(session.spec.interface, {}, {}, udp_port, false, now);
     WorkerEvent event;
     event.kind = WorkerEvent::Kind::source_done;
     event.id = session.spec.session_id;

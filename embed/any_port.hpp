@@ -50,6 +50,10 @@ class AnyPort {
     dataplane::PortFacts facts() const {
         return visit([](auto& port) { return port.facts(); });
     }
+    // Of a port whose interface has gone (dataplane/worker.hpp).
+    void stay_out() {
+        if (dpdk_ != nullptr) dpdk_->stay_out();
+    }
     std::uint64_t system_calls() const {
         return visit([](auto& port) { return port.system_calls(); });
     }

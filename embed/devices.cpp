@@ -109,6 +109,11 @@ AnyPort* Devices::port(std::size_t interface, std::uint16_t worker) {
     return worker < ports.size() ? ports[worker].get() : nullptr;
 }
 
+bool Devices::follow_interface(std::size_t interface) {
+    Entry& entry = devices_[interface];
+    return entry.dpdk == nullptr || entry.dpdk->follow_interface();
+}
+
 dpdk::DeviceLink Devices::link(std::size_t interface) const {
     const Entry& entry = devices_[interface];
     if (entry.kernel) return {entry.kernel->up(), false};

@@ -41,6 +41,9 @@ class Devices {
     AnyPort* port(std::size_t interface, std::uint16_t worker);
     // Link of an interface whose device has no kernel interface behind it.
     dataplane::dpdk::DeviceLink link(std::size_t interface) const;
+    // Whether the device serves the kernel's present interface: see
+    // dpdk::Device::follow_interface(). The kernel's own port follows by itself.
+    bool follow_interface(std::size_t interface);
 
   private:
     struct Entry {

@@ -219,6 +219,10 @@ control::SteeringFigures Workers::steering(std::uint32_t interface) const {
             steering.handed_over()};
 }
 
+bool Workers::follow_interface(std::uint32_t interface) {
+    return parts_->devices->follow_interface(interface);
+}
+
 bool Workers::link_up(std::uint32_t interface, bool& gone) const {
     const dpdk::DeviceLink link = parts_->devices->link(interface);
     gone = link.gone;

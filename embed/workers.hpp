@@ -40,6 +40,9 @@ class Workers : public control::Steering {
     std::vector<dataplane::WorkerLink*> links() const;
     std::vector<control::WorkerDescriptors> descriptors() const;
     // Link of an interface whose device has no kernel interface behind it.
+    // Whether the interface's device serves what the kernel has under its name now; opens it anew
+    // where it does not. From the thread that opened the workers.
+    bool follow_interface(std::uint32_t interface);
     bool link_up(std::uint32_t interface, bool& gone) const;
 
     // Rules in cards, where there are several workers to choose from and cards that take rules.

@@ -8,9 +8,9 @@ BUILD_PACKAGES=(meson ninja-build pkg-config gcc g++ python3 libdpdk-dev liburin
     libfmt-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev)
 # For the demo: namespaces, cables, loss.
 NETWORK_PACKAGES=(iproute2 nftables ethtool procps util-linux)
-# For the whole test run: peers, an independent decoder, the Windows headers, an instruction counter, sanitizers and
+# For the whole test run: peers, an independent decoder, multicast routers, the Windows headers, an instruction counter, sanitizers and
 # fuzzers, the formatter.
-TEST_PACKAGES=(libpgm-dev libzmq3-dev tshark gcc-mingw-w64-x86-64 mingw-w64-x86-64-dev valgrind clang-14
+TEST_PACKAGES=(libpgm-dev libzmq3-dev tshark frr gcc-mingw-w64-x86-64 mingw-w64-x86-64-dev valgrind clang-14
     libclang-rt-14-dev clang-format-14 libisal-dev "${NETWORK_PACKAGES[@]}")
 # For comparing with the limits of a wire.
 BENCH_PACKAGES=(dpdk-dev libisal-dev libpgm-dev libzmq3-dev libnorm-dev valgrind "${NETWORK_PACKAGES[@]}")

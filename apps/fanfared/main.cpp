@@ -1,5 +1,6 @@
 // fanfared: reads what it is told, puts dataplane and control together, serves until SIGTERM or
 // SIGINT.
+#include <net/if.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -148,10 +149,24 @@ int run(const control::Config& config) {
         loop_settings.malformed_max = static_cast<std::uint32_t>(config.limits_malformed_requests);
         loop_settings.stop = stop.get();
         loop_settings.log = say;
+        loop_settings.serves = [&](std::uint32_t i) { return workers->follow_interface(i); };
+        const auto welcome_back = [&](std::uint32_t i) {
+            const control::LinkState link = control::link_state(interfaces[i].kernel_name);
+            if (!link.exists || !workers->follow_interface(i)) return;
+            controller.registry().interfaces[i].kernel_index =
+                ::if_nametoindex(interfaces[i].kernel_name.c_str());
+            controller.interface_changed(i, link.up, false, link.mtu);
+            say("interface " + interfaces[i].spec.name + " (" + interfaces[i].kernel_name +
+                ") is back");
+        };
         loop_settings.each_tick = [&] {
             workers->steering_turn();
             for (std::uint32_t i = 0; i < interfaces.size(); ++i) {
-                if (!interfaces[i].kernel_name.empty()) continue;  // rtnetlink tells of these
+                if (!interfaces[i].kernel_name.empty()) {
+                    // rtnetlink tells of these, but for when their devices are open again.
+                    if (controller.registry().interfaces[i].gone) welcome_back(i);
+                    continue;
+                }
                 bool gone = false;
                 const bool up = workers->link_up(i, gone);
                 controller.interface_changed(i, up, gone, 0);

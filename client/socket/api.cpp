@@ -210,6 +210,8 @@ int fanfare_connect(int fd, const sockaddr* address, socklen_t length) {
 int fanfare_setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
     return on_socket(fd, [&](Socket& socket) {
         if (static_cast<int>(length) < 0) return fail(EINVAL, "the length is negative");
+        if (fanfare::client::carries_source_filter(socket, level, name, value))
+            return fanfare::client::set_source_filter(socket, name, value, length);
         // The largest are the options' own, and struct group_source_req of datagram sockets.
         char copy[std::max(fanfare::ipc::kOptionValueMax, sizeof(group_source_req))];
         const std::size_t n = std::min<std::size_t>(length, sizeof copy);
@@ -227,6 +229,8 @@ int fanfare_getsockopt(int fd, int level, int name, void* value, socklen_t* leng
             return bad_memory("the length is no memory of this program");
         if (static_cast<int>(room) < 0) return fail(EINVAL, "the length is negative");
         if (value == nullptr) return bad_memory("the option's value is a null pointer");
+        if (fanfare::client::carries_source_filter(socket, level, name, value))
+            return fanfare::client::get_source_filter(socket, name, value, length);
         char copy[fanfare::ipc::kOptionValueMax];
         room = std::min<socklen_t>(room, sizeof copy);
         if (const int error = socket.get_option(level, name, copy, room); error != 0) return error;

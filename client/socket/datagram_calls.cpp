@@ -129,4 +129,37 @@ int send_datagram_message(Socket& socket, const msghdr& message, int flags, std:
     return 0;
 }
 
+// The longest list, in the longer of the two structures: on a stack of its own, as other options
+// need far less.
+static constexpr std::size_t kFilterOctetsMax = GROUP_FILTER_SIZE(64);
+
+bool carries_source_filter(const Socket& socket, int level, int name, const void* value) {
+    return value != nullptr && socket.type() == SOCK_DGRAM && level == IPPROTO_IP &&
+           (name == IP_MSFILTER || name == MCAST_MSFILTER);
+}
+
+[[gnu::noinline]] int set_source_filter(Socket& socket, int name, const void* value,
+                                        socklen_t length) {
+    std::byte copy[kFilterOctetsMax];
+    const std::size_t n = std::min<std::size_t>(length, sizeof copy);
+    if (!copy_in(copy, value, n))
+        return bad_memory("the option's value is no memory of this program");
+    return socket.set_source_filter(name, copy, n);
+}
+
+[[gnu::noinline]] int get_source_filter(Socket& socket, int name, void* value, socklen_t* length) {
+    std::byte copy[kFilterOctetsMax];
+    socklen_t given = 0;
+    if (!copy_in(&given, length, sizeof given))
+        return bad_memory("the length is no memory of this program");
+    std::size_t room = std::min<std::size_t>(given, sizeof copy);
+    if (!copy_in(copy, value, room))
+        return bad_memory("the option's value is no memory of this program");
+    if (const int error = socket.get_source_filter(name, copy, room); error != 0) return error;
+    given = static_cast<socklen_t>(room);
+    if (!copy_out(value, copy, room) || !copy_out(length, &given, sizeof given))
+        return bad_memory("the option's value is no memory of this program");
+    return 0;
+}
+
 }  // namespace fanfare::client

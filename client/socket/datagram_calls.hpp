@@ -1,5 +1,5 @@
 // The part of the C API that concerns datagram sockets: addresses and control messages of sendmsg
-// and recvmsg.
+// and recvmsg, and the options that carry whole source filters.
 #pragma once
 
 #include <sys/socket.h>
@@ -17,5 +17,11 @@ class Socket;
 int receive_datagram_message(Socket& socket, msghdr& message, int flags, std::size_t& bytes);
 // As sendmsg.
 int send_datagram_message(Socket& socket, const msghdr& message, int flags, std::size_t& bytes);
+
+// Whether an option is IP_MSFILTER or MCAST_MSFILTER of a datagram socket, with a value.
+bool carries_source_filter(const Socket& socket, int level, int name, const void* value);
+// As setsockopt and getsockopt of these; the list may be as long as a membership's.
+int set_source_filter(Socket& socket, int name, const void* value, socklen_t length);
+int get_source_filter(Socket& socket, int name, void* value, socklen_t* length);
 
 }  // namespace fanfare::client

@@ -58,6 +58,9 @@ class Socket {
     int bind(const sockaddr_in& address);
     int set_option(int level, int name, const void* value, socklen_t length);
     int get_option(int level, int name, void* value, socklen_t& length);
+    // datagram_filter.cpp: IP_MSFILTER, MCAST_MSFILTER. `length` of get: room, then what was given.
+    int set_source_filter(int name, const std::byte* value, std::size_t length);
+    int get_source_filter(int name, std::byte* value, std::size_t& length);
     int connect(const sockaddr_in& address);
     int listen(int backlog);
     int accept(int flags, std::shared_ptr<Socket>& out);

@@ -1,11 +1,10 @@
 #include "dataplane/dpdk/device.hpp"
 
+#include <net/if.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,25 +55,6 @@ void pause(Nanos ns) {
 int on_removal(std::uint16_t, rte_eth_event_type, void* context, void*) {
     static_cast<std::atomic<bool>*>(context)->store(true, std::memory_order_relaxed);
     return 0;
-}
-// The socket's own number if `fd` is an AF_XDP socket, else 0. Descriptors are used again, these
-// are not.
-std::uint64_t xdp_socket_number(int fd) {
-    int domain = 0;
-    socklen_t size = sizeof domain;
-    struct stat status {};
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_XDP) return 0;
-    return fstat(fd, &status) == 0 ? status.st_ino : 0;
-}
-std::vector<std::pair<int, std::uint64_t>> open_xdp_sockets() {
-    std::vector<std::pair<int, std::uint64_t>> sockets;
-    std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
-        const int fd = std::atoi(entry.path().filename().c_str());
-        if (const std::uint64_t number = xdp_socket_number(fd); number != 0)
-            sockets.emplace_back(fd, number);
-    }
-    return sockets;
 }
 std::uint16_t power_of_two_below(std::uint32_t n) {
     std::uint32_t p = 1;
@@ -141,17 +121,19 @@ std::unique_ptr<Device> Device::open(const Eal&, const DeviceRequest& request,
     complete_arguments(text, device->workers_, kernel_queues, virtual_link, device->mtu_);
     if (const std::string path = memif_server_path(text); !path.empty()) unlink_if_dead(path);
     const QuietLog quiet;
-    const auto others = open_xdp_sockets();
+    const XdpSockets::List others = XdpSockets::open();
     const Nanos give_up = monotonic() + (text.kind == DeviceKind::af_xdp ? kRetryFor : 0);
     for (;;) {
         if (device->probe(error) && device->configure(workers, memory_bytes, error)) break;
-        device->take_sockets(others);
+        device->xdp_sockets_.take(others);
         device->close();
         if (device->hopeless_ || monotonic() >= give_up) return nullptr;
         pause(kRetryPause);
     }
-    device->take_sockets(others);
+    device->xdp_sockets_.take(others);
+    device->memory_bytes_ = memory_bytes;
     device->make_ports(request);
+    device->kernel_index_ = if_nametoindex(device->kernel_name_.c_str());
     return device;
 }
 bool Device::probe(std::string& error) {
@@ -372,13 +354,6 @@ void Device::make_ports(const DeviceRequest& request) {
     }
 }
 
-void Device::take_sockets(const std::vector<std::pair<int, std::uint64_t>>& others) {
-    if (text_.kind != DeviceKind::af_xdp) return;
-    for (const auto& socket : open_xdp_sockets())
-        if (std::find(others.begin(), others.end(), socket) == others.end())
-            xdp_sockets_.push_back(socket);
-}
-
 void Device::reconnect() {
     rte_eth_link link{};
     if (started_ && rte_eth_link_get_nowait(port_id_, &link) == 0 &&
@@ -429,6 +404,10 @@ DeviceStatistics Device::statistics() const {
 
 void Device::close() {
     ports_.clear();
+    close_device();
+}
+
+void Device::close_device() {
     if (probed_) {
         rte_eth_dev_callback_unregister(port_id_, RTE_ETH_EVENT_INTR_RMV, on_removal, &gone_);
         rte_eth_dev_info info{};
@@ -448,9 +427,7 @@ void Device::close() {
     }
     // The driver frees all it has of an AF_XDP socket but the descriptor, and while that is open
     // the kernel keeps the interface's queue and the buffers for it.
-    for (const auto& [fd, number] : xdp_sockets_)
-        if (xdp_socket_number(fd) == number) ::close(fd);
-    xdp_sockets_.clear();
+    xdp_sockets_.close();
     for (rte_mempool* pool : pools_) rte_mempool_free(pool);
     pools_.clear();
     probed_ = started_ = configured_ = false;

@@ -11,6 +11,7 @@
 #include "dataplane/dpdk/device_text.hpp"
 #include "dataplane/dpdk/dpdk_port.hpp"
 #include "dataplane/dpdk/eal.hpp"
+#include "dataplane/dpdk/xdp_sockets.hpp"
 #include "engine/types.hpp"
 
 namespace fanfare::dataplane::dpdk {
@@ -92,6 +93,11 @@ class Device {
     // The same, and a memif client without its server looks for it (once a second): to be called
     // some ten times a second.
     DeviceLink link();
+    // An interface of the kernel that went and came again is another one, which sockets of the
+    // former never hear: opens the device anew on it, for the ports that there are. From the
+    // thread that opened it, some ten times a second while workers were told that the interface
+    // has gone; true when the device serves the kernel's present interface.
+    bool follow_interface();
     // From any thread.
     DeviceStatistics statistics() const;
 
@@ -103,14 +109,17 @@ class Device {
     void choose_ring_sizes(const struct rte_eth_dev_info& info, std::uint64_t memory_bytes);
     void reconnect();
     void make_ports(const DeviceRequest& request);
-    void take_sockets(const std::vector<std::pair<int, std::uint64_t>>& others);
+    bool reopen();
     void close();
+    void close_device();  // all but the ports
     std::string failed(const std::string& what, int code) const;
     std::uint32_t room_octets() const;
 
     std::string interface_;
     DeviceText text_;
     std::string kernel_name_;
+    unsigned kernel_index_ = 0;  // of the interface that it was opened on
+    std::uint64_t memory_bytes_ = 0;
     std::uint16_t port_id_ = 0xFFFF;
     bool probed_ = false, started_ = false, configured_ = false;
     bool client_ = false;  // memif: the other end may come and go, and we call
@@ -125,8 +134,7 @@ class Device {
     std::vector<rte_mempool*> pools_;  // one for each queue
     std::vector<std::unique_ptr<DpdkPort>> ports_;
     std::vector<std::string> notes_;
-    std::vector<std::pair<int, std::uint64_t>>
-        xdp_sockets_;  // the driver's, with their numbers, closed here; see close()
+    XdpSockets xdp_sockets_;  // the driver's; see close_device()
     std::atomic<bool> gone_{
         false};  // partner: DPDK's event thread stores, link() loads; nothing hangs on its order
 };

@@ -12,6 +12,16 @@ DpdkPort::DpdkPort(DpdkPortSettings settings) : settings_(std::move(settings)) {
                       kernel_holds(settings_.kernel_interface, settings_.address);
 }
 
+void DpdkPort::move_to(std::uint16_t port_id, rte_mempool* pool) {
+    settings_.port_id = port_id;
+    settings_.pool = pool;
+    all_multicast_ = false;
+    kernel_filter_ = KernelMulticast{};
+    kernel_filter_.open(settings_.kernel_interface);
+    kernel_answers_ = settings_.kind != DeviceKind::af_xdp &&
+                      kernel_holds(settings_.kernel_interface, settings_.address);
+}
+
 bool DpdkPort::join_segments(rte_mbuf* m) {
     if (rte_pktmbuf_linearize(m) == 0) return true;
     rte_pktmbuf_free(m);

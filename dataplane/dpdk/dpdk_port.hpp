@@ -136,22 +136,37 @@ class alignas(ipc::kCacheLine) DpdkPort {
     // For the thread that opened the device, which may stop and start it only while no worker is
     // inside its driver. ask_shut(); once shut() says true the worker keeps out until reopen().
     void ask_shut() { gate_.store(Gate::asked, std::memory_order_relaxed); }
+    // The same, but only of a worker that has given all frames back: one that was told that the
+    // interface has gone, and says so with stay_out().
+    void ask_empty() { gate_.store(Gate::asked_empty, std::memory_order_relaxed); }
     bool shut() const {
         return gate_.load(std::memory_order_acquire) == Gate::shut;
     }                                                                      // partner: is_shut()
     void reopen() { gate_.store(Gate::open, std::memory_order_release); }  // partner: is_shut()
     // Before a worker has the port.
     void start_shut() { gate_.store(Gate::shut, std::memory_order_relaxed); }
+    // While it is shut: the device stands under another number, with another pool.
+    void move_to(std::uint16_t port_id, rte_mempool* pool);
+
+    // The worker's, each turn while it was told that the interface has gone: it has no frame of the
+    // port's and calls nothing else of it.
+    void stay_out() {
+        const Gate gate = gate_.load(std::memory_order_acquire);
+        // Partner: shut().
+        if (gate == Gate::asked || gate == Gate::asked_empty)
+            gate_.store(Gate::shut, std::memory_order_release);
+    }
 
   private:
-    enum class Gate : std::uint32_t { open, asked, shut };
+    enum class Gate : std::uint32_t { open, asked, asked_empty, shut };
 
     // The worker's side: acquires what was done to the device before reopen(), and answers
     // ask_shut() with a release of all it did there.
     bool is_shut() {
-        if (gate_.load(std::memory_order_acquire) == Gate::open) [[likely]]
+        const Gate gate = gate_.load(std::memory_order_acquire);
+        if (gate == Gate::open) [[likely]]
             return false;
-        gate_.store(Gate::shut, std::memory_order_release);
+        if (gate == Gate::asked) gate_.store(Gate::shut, std::memory_order_release);
         return true;
     }
 

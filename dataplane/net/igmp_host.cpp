@@ -34,17 +34,62 @@ IgmpHost::Group* IgmpHost::find_or_make(Address address) {
     return &group;
 }
 
-bool IgmpHost::join(Address address, Nanos now) {
+IgmpHost::SessionSource* IgmpHost::find_session_source(Group& group, Address source) {
+    const auto end = group.session_sources.begin() + group.session_source_count;
+    const auto at = std::find_if(group.session_sources.begin(), end,
+                                 [&](const SessionSource& s) { return s.address == source; });
+    return source.is_none() || at == end ? nullptr : &*at;
+}
+
+bool IgmpHost::join(Address address, Address source, Nanos now) {
     Group* group = find_or_make(address);
     if (group == nullptr) return false;
-    if (group->members++ == 0) change(*group, now);
+    if (SessionSource* known = find_session_source(*group, source)) {
+        ++known->members;
+    } else if (!source.is_none() && group->session_source_count < kSessionSourcesMax) {
+        group->session_sources[group->session_source_count++] = {source, 1};
+        change(*group, now);
+    } else if (group->members++ == 0) {
+        change(*group, now);
+    }
     return true;
 }
 
-void IgmpHost::leave(Address address, Nanos now) {
+// What is not listed was counted with those of any source.
+void IgmpHost::leave(Address address, Address source, Nanos now) {
     Group* group = find(address);
-    if (group == nullptr || group->members == 0) return;
-    if (--group->members == 0) change(*group, now);
+    if (group == nullptr) return;
+    if (SessionSource* known = find_session_source(*group, source)) {
+        if (--known->members > 0) return;
+        *known = group->session_sources[--group->session_source_count];
+        change(*group, now);
+    } else if (group->members > 0 && --group->members == 0) {
+        change(*group, now);
+    }
+}
+
+// What sessions and datagram sockets want together (RFC 3376 3.2): true, all but `sources`; else
+// these alone. A list too long to be told lets everything through.
+bool IgmpHost::merge(const Group& group, std::array<Address, kFilterSourcesMax>& sources,
+                     std::size_t& count) {
+    count = 0;
+    if (group.members > 0) return true;
+    const auto sessions_end = group.session_sources.begin() + group.session_source_count;
+    const auto of_session = [&](Address address) {
+        return std::any_of(group.session_sources.begin(), sessions_end,
+                           [&](const SessionSource& s) { return s.address == address; });
+    };
+    for (std::size_t i = 0; i < group.wish_count; ++i) {
+        if (!of_session(group.wishes[i])) sources[count++] = group.wishes[i];
+    }
+    if (group.filter_exclude) return true;
+    if (count + group.session_source_count > sources.size()) {
+        count = 0;
+        return true;
+    }
+    for (auto at = group.session_sources.begin(); at != sessions_end; ++at)
+        sources[count++] = at->address;
+    return false;
 }
 
 bool IgmpHost::set_filter(Address address, bool exclude, std::span<const Address> sources,
@@ -71,9 +116,10 @@ void IgmpHost::change(Group& group, Nanos now) {
     const auto listed = [](const Source& source) { return source.listed; };
     const auto end = group.told.begin() + group.told_count;
     const bool was = group.exclude || std::any_of(group.told.begin(), end, listed);
-    const bool session = group.members > 0;
-    const bool exclude = session || group.filter_exclude;
-    const std::span<const Address> sources(group.wishes.data(), session ? 0u : group.wish_count);
+    std::array<Address, kFilterSourcesMax> list;
+    std::size_t count = 0;
+    const bool exclude = merge(group, list, count);
+    const std::span<const Address> sources(list.data(), count);
     if (version_ < 3) {
         const bool is = group.wanted();
         group.exclude = exclude;

@@ -31,15 +31,20 @@ class IgmpHost {
     static constexpr std::size_t kSourcesMax = 32;
     // Sources of one group's filter: as many as a report of the smallest MTU holds beside others.
     static constexpr std::size_t kFilterSourcesMax = 64;
+    // Sources of one group that sessions hear alone; whoever comes beyond hears any.
+    static constexpr std::size_t kSessionSourcesMax = 32;
 
     // `groups_max` groups at most, 232/8 and 224.0.0.1 are not special-cased but for the latter,
     // which is never reported.
     IgmpHost(std::uint64_t seed, std::size_t groups_max);
 
-    // Memberships are counted: the first join and the last leave of a group are reported. False
-    // when there is no room for another group.
-    bool join(Address group, Nanos now);
-    void leave(Address group, Nanos now);
+    // Memberships of sessions are counted: the first join and the last leave of a group, or of one
+    // source in it, are reported. `source` none: any. False when there is no room for another
+    // group.
+    bool join(Address group, Nanos now) { return join(group, {}, now); }
+    bool join(Address group, Address source, Nanos now);
+    void leave(Address group, Nanos now) { leave(group, {}, now); }
+    void leave(Address group, Address source, Nanos now);
     bool joined(Address group) const;
     // What datagram sockets want of the group now. `exclude`: everything but `sources`; else
     // `sources` alone, and none of them ends it. At most kFilterSourcesMax of them (the caller cuts
@@ -76,9 +81,15 @@ class IgmpHost {
         bool listed = false;
         std::uint8_t repeats = 0;  // ALLOW or BLOCK records still to send
     };
+    struct SessionSource {
+        Address address;
+        std::uint32_t members = 0;
+    };
     struct Group {
         Address address;
-        std::uint32_t members = 0;  // sessions: any of them makes it EXCLUDE {}
+        std::uint32_t members = 0;  // sessions of any source: one of them makes it EXCLUDE {}
+        std::uint8_t session_source_count = 0;
+        std::array<SessionSource, kSessionSourcesMax> session_sources;  // of the other sessions
         bool filter_exclude = false;
         // What is told: the filter, or EXCLUDE {} while sessions are members.
         bool exclude = false;
@@ -92,11 +103,16 @@ class IgmpHost {
         std::uint8_t told_count = 0;
         std::array<Source, 2 * kFilterSourcesMax> told;
 
-        bool wanted() const { return members > 0 || filter_exclude || wish_count > 0; }
+        bool wanted() const {
+            return members > 0 || session_source_count > 0 || filter_exclude || wish_count > 0;
+        }
     };
 
     Group* find(Address group);
     Group* find_or_make(Address group);
+    static SessionSource* find_session_source(Group& group, Address source);
+    static bool merge(const Group& group, std::array<Address, kFilterSourcesMax>& sources,
+                      std::size_t& count);
     void change(Group& group, Nanos now);
     void tell_mode(Group& group, Nanos now);
     void tell_sources(Group& group, std::span<const Address> sources, Nanos now);

@@ -5,6 +5,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <utility>
+
+#include "ipc/source_filter.hpp"
 #include "tests/control/control_fixture.hpp"
 #include "tests/control/membership_cells.hpp"
 
@@ -223,6 +226,49 @@ TEST_F(Datagrams, MoreMembershipsThanTheLimitGiveENOBUFS) {
     EXPECT_EQ(member(id, kAdd), ENOBUFS);
     EXPECT_EQ(member(id, kDrop, {}, Address{0xEF020000}), 0);
     EXPECT_EQ(member(id, kAdd), 0);
+}
+
+TEST_F(Datagrams, MembershipsOfAllSocketsOfAUserAreLimited) {
+    settings.memberships_per_user = 3;
+    start();
+    const auto a = datagram(), b = datagram();
+    ASSERT_EQ(member(a, kAdd), 0);
+    ASSERT_EQ(member(a, kAdd, {}, Address{0xEF020001}), 0);
+    ASSERT_EQ(member(b, kAdd), 0);
+    EXPECT_EQ(member(b, kAdd, {}, Address{0xEF020002}), ENOBUFS);
+    EXPECT_EQ(member(b, kBlock), 0) << "a membership that stands may change";
+    const auto user = std::exchange(peer.uid, 4321);
+    EXPECT_EQ(member(datagram(), kAdd, {}, Address{0xEF020002}), 0) << "another user's";
+    peer.uid = user;
+    EXPECT_EQ(member(a, kDrop), 0);
+    EXPECT_EQ(member(b, kAdd, {}, Address{0xEF020002}), 0);
+    close_all(a);
+    EXPECT_EQ(member(b, kAdd, {}, Address{0xEF020003}), 0) << "a closed socket's are given back";
+}
+
+TEST_F(Datagrams, AWholeFilterIsSetAndToldTheWorker) {
+    const auto id = datagram();
+    const auto set_filter = [&](ipc::FilterMode mode, std::vector<Address> sources,
+                                std::uint32_t count) {
+        ipc::SourceFilterValue value;
+        value.head = {kGroup, {}, mode, count, 0};
+        std::copy(sources.begin(), sources.end(), value.sources.begin());
+        const auto octets = sizeof value.head + sources.size() * sizeof(Address);
+        return set(id, IP_MSFILTER, std::as_bytes(std::span(&value, 1)).first(octets), IPPROTO_IP);
+    };
+    using enum ipc::FilterMode;
+    EXPECT_EQ(set_filter(include, {}, 0), EINVAL) << "nothing to end";
+    EXPECT_EQ(set_filter(include, {kSource, kOther}, 2), 0);
+    ASSERT_NE(membership(id), nullptr);
+    EXPECT_TRUE(membership(id)->wants(kSource) && !membership(id)->wants(Address{0x0A000009}));
+    EXPECT_EQ(set_filter(exclude, {kOther}, 1), 0);
+    EXPECT_TRUE(membership(id)->wants(kSource) && !membership(id)->wants(kOther));
+    EXPECT_EQ(set_filter(exclude, {kOther}, 2), EINVAL) << "fewer than it says";
+    EXPECT_EQ(set_filter(exclude, {kGroup}, 1), EINVAL) << "no source";
+    EXPECT_EQ(set_filter(static_cast<ipc::FilterMode>(7), {}, 0), EINVAL);
+    EXPECT_FALSE(membership(id)->wants(kOther));
+    EXPECT_EQ(set_filter(include, {}, 0), 0);
+    EXPECT_EQ(membership(id), nullptr);
 }
 
 TEST_F(Datagrams, APortIsSharedOnlyWhenBothSay) {

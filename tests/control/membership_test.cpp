@@ -94,6 +94,26 @@ TEST(Membership, AnEndByTheLastSourceIsForgottenWhenANewMembershipStarts) {
     EXPECT_EQ(m.apply(Call::leave_source, kSource), EINVAL);
 }
 
+TEST(Membership, AWholeFilterTakesThePlaceOfWhatWas) {
+    Membership m;
+    EXPECT_EQ(m.replace(false, {}), EINVAL) << "nothing to end";
+    ASSERT_EQ(m.apply(Call::join, {}), 0);
+    ASSERT_EQ(m.apply(Call::block, kThird), 0);
+    ASSERT_EQ(m.apply(Call::unblock, kThird), 0);
+    EXPECT_EQ(m.replace(true, std::vector{kSource, kOther, kSource}), 0);
+    EXPECT_EQ(m.sources(), (std::vector{kSource, kOther}));
+    EXPECT_FALSE(m.wants(kSource));
+    EXPECT_EQ(m.apply(Call::unblock, kThird), EINVAL) << "what was blocked once is forgotten";
+    EXPECT_EQ(m.replace(false, std::vector{kSource}), 0);
+    EXPECT_TRUE(m.wants(kSource) && !m.wants(kOther));
+    std::vector<Address> many(Membership::kSourcesMax + 1);
+    for (std::uint32_t i = 0; i < many.size(); ++i) many[i] = Address{0x0A000100 + i};
+    EXPECT_EQ(m.replace(true, many), ENOBUFS);
+    EXPECT_TRUE(m.wants(kSource));
+    EXPECT_EQ(m.replace(false, {}), 0);
+    EXPECT_TRUE(m.is_blank());
+}
+
 TEST(Membership, MoreSourcesThanTheLimitGiveENOBUFSAndChangeNothing) {
     for (const Call call : {Call::join_source, Call::block}) {
         Membership m;

@@ -121,6 +121,45 @@ TEST_F(IgmpFilter, APgmSessionMakesItAnySourceAndItsEndGivesTheFilterBack) {
     EXPECT_TRUE(host.joined(kGroup));
 }
 
+TEST_F(IgmpFilter, MH30SessionsThatHearOneSourceAloneTellItByCount) {
+    ASSERT_TRUE(host.join(kGroup, kA, now));  // N -> I: allow
+    EXPECT_EQ(run(), twice(record("05", "0001", kTellA)));
+    ASSERT_TRUE(host.join(kGroup, kA, now));
+    host.leave(kGroup, kA, now);
+    EXPECT_TRUE(run().empty());
+    filter(false, {kB});
+    EXPECT_EQ(run(), twice(record("05", "0001", kTellB)));
+    ASSERT_TRUE(host.join(kGroup, now));  // any source beside them
+    EXPECT_EQ(run(), twice(record("04", "0000", "")));
+    host.leave(kGroup, now);
+    EXPECT_EQ(run(), twice(record("03", "0002", kTellB + kTellA)));
+    host.leave(kGroup, kA, now);
+    filter(false, {});
+    EXPECT_EQ(run(), twice(record("06", "0002", kTellB + kTellA)));
+    EXPECT_FALSE(host.joined(kGroup));
+}
+
+TEST_F(IgmpFilter, WhatASessionHearsIsNotExcludedForDatagramSockets) {
+    filter(true, {kA, kB});
+    EXPECT_EQ(run(), twice(record("04", "0002", kTellA + kTellB)));
+    ASSERT_TRUE(host.join(kGroup, kA, now));
+    EXPECT_EQ(run(), twice(record("05", "0001", kTellA)));
+    host.leave(kGroup, kA, now);
+    EXPECT_EQ(run(), twice(record("06", "0001", kTellA)));
+}
+
+TEST_F(IgmpFilter, MoreSourcesOfSessionsThanAreListedMakeItAnySourceAndEveryLeaveCounts) {
+    constexpr auto kMost = IgmpHost::kSessionSourcesMax;
+    for (std::uint32_t i = 0; i <= kMost; ++i)
+        ASSERT_TRUE(host.join(kGroup, Address{0x0A010000 + i}, now));
+    EXPECT_EQ(run(), twice(record("04", "0000", "")));
+    for (std::uint32_t i = 0; i < kMost; ++i) host.leave(kGroup, Address{0x0A010000 + i}, now);
+    EXPECT_TRUE(host.joined(kGroup));
+    host.leave(kGroup, Address{0x0A010000 + kMost}, now);
+    EXPECT_FALSE(host.joined(kGroup));
+    EXPECT_EQ(run(), twice(record("03", "0000", "")));
+}
+
 TEST_F(IgmpFilter, GeneralAndGroupQueriesAreAnsweredWithTheCurrentState) {
     filter(false, {kA, kB});
     run();

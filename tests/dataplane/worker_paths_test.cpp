@@ -322,6 +322,29 @@ TEST(Link, ASessionKeepsItsGroupJoinedWhenNobodyListensAnyMore) {
     EXPECT_FALSE(two.port().lets_in(net::multicast_mac(kGroup)));
 }
 
+TEST(Link, MH30ASessionThatEndedLeavesItsGroupThoughItIsStillRead) {
+    Network network;
+    Host& one = network.add({});
+    Host& two = network.add({kOther});
+    two.listen();
+    network.settle();
+    Sending& sending = one.send();
+    network.settle();
+    send_all(network, sending, {"a"});
+    network.settle();
+    ASSERT_EQ(two.opened().size(), 1u);
+    two.read(*two.opened()[0]);
+    two.unlisten();
+    network.settle();
+    EXPECT_TRUE(two.port().lets_in(net::multicast_mac(kGroup)));
+    one.finish(sending);
+    network.run(kSecond);
+    EXPECT_FALSE(two.port().lets_in(net::multicast_mac(kGroup)));
+    two.close(*two.opened()[0]);
+    network.settle();
+    EXPECT_FALSE(two.port().lets_in(net::multicast_mac(kGroup)));
+}
+
 TEST(Link, ASessionOnAnotherWorkerKeepsItsGroupJoinedToo) {
     Network network;
     HostPlan plan;

@@ -1,6 +1,7 @@
 """A program with ordinary UDP sockets, run by test_datagram.py under `fanfare run --datagram`: it takes one command a
 line from its input and answers each with one line of JSON."""
 
+import ctypes
 import errno
 import json
 import select
@@ -13,7 +14,9 @@ IP = socket.IPPROTO_IP
 # Python has names for the first two only.
 CALLS = {'add': 35, 'drop': 36, 'unblock': 37, 'block': 38, 'add_source': 39, 'drop_source': 40}
 TWINS = {'add': 42, 'block': 43, 'unblock': 44, 'drop': 45, 'add_source': 46, 'drop_source': 47}
-IP_PKTINFO = 8
+IP_PKTINFO, IP_MSFILTER, MCAST_MSFILTER = 8, 41, 48
+MODES = ['exclude', 'include']
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 sockets = {}
 
@@ -34,6 +37,30 @@ def membership(name, call, group, interface='0.0.0.0', source=None, twin=False):
     try:
         sockets[name].setsockopt(IP, number, value)
         return 'ok'
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+
+def filter_of(name, form, group, mode=None, *sources):
+    """IP_MSFILTER or MCAST_MSFILTER: sets a mode and sources, or without a mode gets them."""
+    own, general = sockets[name], form == 'mcast'
+    one = storage if general else socket.inet_aton
+    head = (struct.pack('@I4x', 0) + storage(group)) if general else socket.inet_aton(group) + bytes(4)
+    option = MCAST_MSFILTER if general else IP_MSFILTER
+    try:
+        if mode is not None:
+            value = head + struct.pack('=II', MODES.index(mode), len(sources)) + b''.join(one(s) for s in sources)
+            own.setsockopt(IP, option, value)
+            return 'ok'
+        # Python's getsockopt hands in no value; libc's does, and the preload library stands before libc.
+        room = len(head) + 8 + 64 * len(one('0.0.0.0'))
+        value = ctypes.create_string_buffer(head + struct.pack('=II', 0, 64), room)
+        length = ctypes.c_uint32(room)
+        if LIBC.getsockopt(own.fileno(), IP, option, value, ctypes.byref(length)) != 0:
+            return errno.errorcode[ctypes.get_errno()]
+        mode, count = struct.unpack_from('=II', value.raw, len(head))
+        at, step = (len(head) + 8 + 4, 128) if general else (len(head) + 8, 4)
+        return [MODES[mode], *(socket.inet_ntoa(value.raw[at + i * step:][:4]) for i in range(count))]
     except OSError as error:
         return errno.errorcode[error.errno]
 
@@ -82,6 +109,8 @@ def run(words):
         call, group, *source = rest
         twin = call.startswith('mcast_')
         return membership(name, call.removeprefix('mcast_'), group, source=source[0] if source else None, twin=twin)
+    if command == 'filter':
+        return filter_of(name, *rest)
     if command == 'send':
         group, port, *texts = rest
         for text in texts:

@@ -125,6 +125,40 @@ class Datagrams(suite.HostTest):
                 self.assertEqual(member.ask('member', 's', call, GROUP, *source), 'ok')
                 self.assertEqual(heard(), expected)
 
+    def test_a_whole_filter_is_set_and_got(self):
+        """IP_MSFILTER and MCAST_MSFILTER: one state with the six calls, and live traffic follows."""
+        near, other, member = self.make(3)
+        many = [f'10.9.9.{n + 1}' for n in range(50)]
+
+        def heard():
+            near.ask('send', 's', GROUP, PORT, 'near')
+            other.ask('send', 's', GROUP, PORT, 'other')
+            return sorted(self.texts(member))
+
+        self.assertEqual(member.ask('filter', 's', 'ip', GROUP), A)
+        self.assertEqual(member.ask('filter', 's', 'ip', GROUP, 'include'), N)
+        for form in ('ip', 'mcast'):
+            with self.subTest(form=form):
+                self.assertEqual(member.ask('filter', 's', form, GROUP, 'include', NEAR), 'ok')
+                self.assertEqual(member.ask('filter', 's', form, GROUP), ['include', NEAR])
+                self.assertEqual(heard(), ['near'])
+                self.assertEqual(member.ask('member', 's', 'add', GROUP), A)
+                self.assertEqual(member.ask('filter', 's', form, GROUP, 'exclude', NEAR), 'ok')
+                self.assertEqual(member.ask('filter', 's', form, GROUP), ['exclude', NEAR])
+                self.assertEqual(heard(), ['other'])
+                self.assertEqual(member.ask('member', 's', 'block', GROUP, OTHER), 'ok')
+                self.assertEqual(member.ask('filter', 's', form, GROUP), ['exclude', NEAR, OTHER])
+                self.assertEqual(member.ask('filter', 's', form, GROUP, 'exclude', *many), 'ok')
+                self.assertEqual(member.ask('filter', 's', form, GROUP), ['exclude', *many])
+                for number in range(14):  # to the limit, beyond what one request of the library carries
+                    self.assertEqual(member.ask('member', 's', 'block', GROUP, f'10.9.8.{number + 1}'), 'ok')
+                self.assertEqual(len(member.ask('filter', 's', form, GROUP)), 65)
+                self.assertEqual(member.ask('filter', 's', form, GROUP, 'exclude', *many, *many), 'ENOBUFS')
+                self.assertEqual(heard(), ['near', 'other'])
+                self.assertEqual(member.ask('filter', 's', form, GROUP, 'include'), 'ok')
+                self.assertEqual(member.ask('filter', 's', form, GROUP), A)
+                self.assertEqual(heard(), [])
+
     def mdb(self):
         """What the bridge believes of the group: its mode and the sources with theirs, as iproute2 prints them."""
         text = self.network.middle.run('bridge', '-d', 'mdb', 'show', 'dev', 'bridge')

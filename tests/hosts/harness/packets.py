@@ -68,20 +68,65 @@ def ethernet(destination, packet, source=b'\x02\0\0\0\0\x99', kind=0x0800):
     return (destination + source + struct.pack('>H', kind) + packet).ljust(60, b'\0')
 
 
+def arp_reply(address_of, mac, to, to_mac=b'\xff' * 6):
+    """The whole frame: `mac` is `address_of`."""
+    return ethernet(to_mac, struct.pack('>HHBBH', 1, 0x0800, 6, 4, 2) + mac + address(address_of) + to_mac + address(to),
+                    source=mac, kind=0x0806)
+
+
+def raw_socket(namespace, interface, protocol):
+    """A packet socket at an interface of another namespace; protocol 0 receives nothing, 3 everything."""
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open('/proc/self/ns/net', 'rb') as home, open(f'/run/netns/{namespace.name}', 'rb') as there:
+        if libc.setns(there.fileno(), 0) != 0:
+            raise OSError(ctypes.get_errno(), 'setns')
+        try:
+            out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            out.bind((interface, protocol))
+            return out
+        finally:
+            libc.setns(home.fileno(), 0)
+
+
+class Listener:
+    """Hears every frame at an interface of a namespace and keeps it."""
+
+    def __init__(self, namespace, interface):
+        self.socket = raw_socket(namespace, interface, 3)
+        self.socket.setblocking(False)
+        self.frames = []
+
+    def take(self):
+        while True:
+            try:
+                self.frames.append(self.socket.recv(65536))
+            except BlockingIOError:
+                return self.frames
+
+    def arp_asked(self, wanted):
+        return any(f[12:14] == b'\x08\x06' and f[20:22] == b'\0\1' and f[38:42] == address(wanted) for f in self.take())
+
+    def pgm_to(self, destination, kind):
+        """Raw PGM packets of one type to an address."""
+        found = []
+        for frame in self.take():
+            if frame[12:14] != b'\x08\0' or frame[23] != 113 or frame[30:34] != address(destination):
+                continue
+            tpdu = frame[14 + 4 * (frame[14] & 15):]
+            if tpdu[4] == kind:
+                found.append(frame)
+        return found
+
+    def close(self):
+        self.socket.close()
+
+
 class Thrower:
     """Sends frames out of an interface of a namespace, straight from user memory."""
 
     def __init__(self, namespace, interface):
-        import ctypes
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open('/proc/self/ns/net', 'rb') as home, open(f'/run/netns/{namespace.name}', 'rb') as there:
-            if libc.setns(there.fileno(), 0) != 0:
-                raise OSError(ctypes.get_errno(), 'setns')
-            try:
-                self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-                self.socket.bind((interface, 0))
-            finally:
-                libc.setns(home.fileno(), 0)
+        self.socket = raw_socket(namespace, interface, 0)
 
     def throw(self, frame):
         try:

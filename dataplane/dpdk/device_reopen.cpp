@@ -1,0 +1,54 @@
+// Device: a kernel interface goes and another of its name comes (hot plug).
+#include <net/if.h>
+
+#include "dataplane/dpdk/device.hpp"
+#include "dataplane/dpdk/log.hpp"
+#include "dataplane/kernel/kernel_link.hpp"
+
+namespace fanfare::dataplane::dpdk {
+
+bool Device::follow_interface() {
+    // A tap is the driver's own: without its interface there is nothing to open again.
+    if (kernel_name_.empty() || text_.kind == DeviceKind::tap) return true;
+    // By index: one that was renamed is still the same.
+    char name[IF_NAMESIZE];
+    if (started_ && if_indextoname(kernel_index_, name) != nullptr) return true;
+    const unsigned index = if_nametoindex(kernel_name_.c_str());
+    // Drivers want to find it up, as at the start.
+    if (index == 0 || !read_kernel_link(kernel_name_).up) return false;
+    // Two visits: ask the workers out, then, when all are, open it.
+    bool out = true;
+    for (const auto& port : ports_) {
+        if (port->shut()) continue;
+        port->ask_empty();
+        out = false;
+    }
+    if (!out) return false;
+    const QuietLog quiet;
+    if (!reopen()) return false;
+    kernel_index_ = index;
+    for (const auto& port : ports_) port->reopen();
+    return true;
+}
+
+// No worker is inside the driver or has a frame of the pools. The pools go with the device: drivers
+// keep what they had put into their rings. When it fails only the ports are left, and the next
+// visit tries again.
+bool Device::reopen() {
+    close_device();
+    const std::uint16_t queues = queues_;
+    const XdpSockets::List others = XdpSockets::open();
+    std::string error;
+    const bool opened =
+        probe(error) && configure(workers_, memory_bytes_, error) && queues_ == queues;
+    xdp_sockets_.take(others);
+    if (!opened) {
+        close_device();
+        queues_ = queues;
+        return false;
+    }
+    for (std::size_t i = 0; i < ports_.size(); ++i) ports_[i]->move_to(port_id_, pools_[i]);
+    return true;
+}
+
+}  // namespace fanfare::dataplane::dpdk
