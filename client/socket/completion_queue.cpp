@@ -90,7 +90,12 @@ std::uint32_t CompletionQueue::seen(std::uint32_t count) {
 }
 
 int CompletionQueue::descriptor() {
-    descriptor_wanted_ = true;
+    if (!descriptor_wanted_) {
+        // Until now nobody had kept flag and descriptor together.
+        drain();
+        ring_.waiting().store(1, std::memory_order_relaxed);
+        descriptor_wanted_ = true;
+    }
     settle();
     return event_.get();
 }
