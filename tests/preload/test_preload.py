@@ -136,6 +136,10 @@ class Preload(unittest.TestCase):
     def test_python(self):
         self.run_program(sys.executable, HERE / 'python_sockets.py')
 
+    def test_a_datagram_socket_is_inherited_over_fork_and_exec(self):
+        self.run_program('--datagram', sys.executable, HERE / 'datagram_inheritance.py')
+        self.expect_no_socket_left()
+
     def test_other_descriptors_are_the_kernels(self):
         with tempfile.TemporaryDirectory() as folder:
             plain = subprocess.run([os.environ['FOREIGN'], folder], capture_output=True, text=True, timeout=90,
