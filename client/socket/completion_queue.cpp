@@ -132,26 +132,34 @@ int CompletionQueue::wait(std::uint32_t at_least, Nanos deadline, std::uint32_t&
 
 void CompletionQueue::note_pending(const std::shared_ptr<PendingCalls>& calls) {
     const QuietLock lock(noting_);
-    pending_.insert(calls);
+    pending_[calls.get()] = calls;
+    if (pending_.size() < look_through_at_) return;
+    std::erase_if(pending_, [](const auto& entry) { return entry.second.expired(); });
+    look_through_at_ = 2 * pending_.size() + 64;
 }
 
+// Those with pending calls; the others are out.
 std::vector<std::shared_ptr<PendingCalls>> CompletionQueue::pending() {
+    std::vector<std::shared_ptr<PendingCalls>> out;
     const QuietLock lock(noting_);
-    return {pending_.begin(), pending_.end()};
+    for (auto at = pending_.begin(); at != pending_.end();) {
+        auto calls = at->second.lock();
+        if (calls == nullptr || !calls->any()) {
+            at = pending_.erase(at);
+            continue;
+        }
+        out.push_back(std::move(calls));
+        ++at;
+    }
+    return out;
 }
 
 // The reader does what it waits for itself, as far as it can be done now: a wake-up of the helper
 // thread would cost more.
 void CompletionQueue::help() {
     if (!mine() || ring_.under_way() == 0) return;
-    for (const auto& calls : pending()) {
-        if (!calls->may_go_on()) continue;
-        helper_thread().look_after(calls);
-        if (!calls->any()) {
-            const QuietLock lock(noting_);
-            if (!calls->any()) pending_.erase(calls);
-        }
-    }
+    for (const auto& calls : pending())
+        if (calls->may_go_on()) helper_thread().look_after(calls);
 }
 
 }  // namespace fanfare::client

@@ -7,7 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/types.hpp"
@@ -42,15 +42,15 @@ class CompletionQueue {
     // From here on the descriptor is kept true for poll().
     int descriptor();
 
-    // Sockets on which calls of this queue are pending, for a reader that helps itself.
+    // A socket on which calls of this queue may be pending, for a reader that helps itself.
     void note_pending(const std::shared_ptr<PendingCalls>& calls);
-    std::vector<std::shared_ptr<PendingCalls>> pending();
 
   private:
     void signal() const;
     void drain() const;
     void settle();
     void help();
+    std::vector<std::shared_ptr<PendingCalls>> pending();
 
     ipc::Mapping memory_;
     ipc::CompletionRing ring_;
@@ -60,7 +60,9 @@ class CompletionQueue {
     bool descriptor_wanted_ = false;
     std::mutex posting_;
     std::mutex noting_;
-    std::unordered_set<std::shared_ptr<PendingCalls>> pending_;
+    // Weak: a socket that is closed goes, whatever ring it was used with.
+    std::unordered_map<const PendingCalls*, std::weak_ptr<PendingCalls>> pending_;
+    std::size_t look_through_at_ = 64;  // entries
 };
 
 }  // namespace fanfare::client
