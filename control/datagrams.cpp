@@ -86,6 +86,8 @@ dataplane::DatagramEntry entry_of(const Registry& registry, const Socket& socket
     entry.multicast_ttl = state.multicast_ttl;
     entry.ttl = state.ttl;
     entry.multicast_loop = state.multicast_loop;
+    // Partner: the client's release. Who asked for the change published before, or does after.
+    entry.former_tail = state.send.header->tail.load(std::memory_order_acquire);
     for (const auto& [key, membership] : state.memberships) {
         if (!membership.is_member()) continue;
         dataplane::DatagramMembership wish;

@@ -174,6 +174,7 @@ void write_sources(const Registry& registry, Services& services, Writer& w) {
                                       : "open");
         if (s.cause != ResetCause::none) w.text("cause", to_string(s.cause));
         w.number("session", id);
+        if (s.socket_id != 0) w.number("socket", s.socket_id);
         w.number("uid", s.uid);
         w.number("worker", s.worker);
         w.number("udp_port", s.udp_port);

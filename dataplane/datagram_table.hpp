@@ -48,6 +48,8 @@ struct DatagramSocket {
     PublicationCutter cutter{nullptr, 0, ipc::SendFormat::message, 0, 0};
     std::uint64_t send_position = 0;
     std::uint64_t send_tail = 0;
+    // While a table changes: DatagramEntry::former_tail of the next one.
+    std::uint64_t former_tail = 0;
     engine::Publish pending;
     bool has_pending = false;
     bool failed = false;  // its sending side made no sense: nothing more is sent
@@ -81,6 +83,9 @@ struct DatagramEntry {
     std::uint32_t multicast_interface = 0;  // index; kAnyInterface: none is there
     std::uint8_t multicast_ttl = 1, ttl = 64;
     bool multicast_loop = true;
+    // Where the socket's published octets ended when the table was made: what stands before goes by
+    // the former table.
+    std::uint64_t former_tail = 0;
 };
 
 // What IGMP tells of a group on an interface for the datagram sockets of this host.

@@ -86,8 +86,15 @@ bool append(DatagramSocket& socket, const ipc::ReceivedDatagram& head,
 // Takes the new table and what IGMP tells by it; the control thread gets the former back.
 void WorkerCore::set_datagrams(const DatagramTable* table, Nanos now) {
     const DatagramTable* const former = datagrams_;
-    // Sockets that close have sent what they published, as far as the port takes it.
+    // What was published before the change goes by the table of then, as far as the port takes it:
+    // of sockets that close, everything.
     if (former != nullptr && config_.index == 0) {
+        for (const DatagramEntry& entry : former->entries)
+            entry.socket->former_tail = ~std::uint64_t{0};
+        if (table != nullptr) {
+            for (const DatagramEntry& entry : table->entries)
+                entry.socket->former_tail = entry.former_tail;
+        }
         for (std::size_t i = 0; i < kLent / kSendsPerTurn && send_datagrams(false, now) > 0; ++i) {
         }
     }
@@ -197,14 +204,16 @@ void WorkerCore::deliver_datagram(std::uint32_t interface, ipc::ReceivedDatagram
     if (best != nullptr) put(*best);
 }
 
-// What datagram sockets published; with `heed_commands` only as far as no command waits.
+// What datagram sockets published; with `heed_commands` only as far as no command waits, else as
+// far as it was published before the table changes.
 std::size_t WorkerCore::send_datagrams(bool heed_commands, Nanos now) {
     std::size_t work = 0;
     for (const DatagramEntry& entry : datagrams_->entries) {
         DatagramSocket& socket = *entry.socket;
         if (socket.failed) continue;
         // Partner: the client's release of tail; the records before it are written.
-        const std::uint64_t tail = socket.send_region->tail.load(std::memory_order_acquire);
+        std::uint64_t tail = socket.send_region->tail.load(std::memory_order_acquire);
+        if (!heed_commands) tail = std::min(tail, std::max(socket.former_tail, socket.send_tail));
         if (tail == socket.send_position) continue;
         // An option that was set before this was sent may still wait as a command: it was posted
         // before the client's tail, so it can be seen here, and the next turn runs it first.

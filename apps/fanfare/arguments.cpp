@@ -240,6 +240,10 @@ std::optional<Arguments> parse_command_line(int argc, const char* const* argv, s
         app.add_subcommand("sub", "writes what a sender of a group sends to standard output");
     auto* status = app.add_subcommand("status", "what the daemon is doing");
     auto* options = app.add_subcommand("options", "the table of socket options");
+    options
+        ->add_option("SOCKET", out.options_socket,
+                     "with the values of this socket, as `fanfare status` numbers it")
+        ->check(CLI::PositiveNumber);
     auto* version =
         app.add_subcommand("version", "the tool's version, and the daemon's if one answers");
     auto* run = app.add_subcommand(

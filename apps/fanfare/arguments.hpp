@@ -67,6 +67,7 @@ struct Arguments {
     PublishArguments publish;
     SubscribeArguments subscribe;
     bool status_json = false;
+    std::uint64_t options_socket = 0;  // 0: the table alone
     std::vector<std::string> program;  // run
     bool run_datagrams = false;
 };

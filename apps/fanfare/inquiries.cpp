@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/fanfare/failure.hpp"
+#include "apps/fanfare/option_values.hpp"
 #include "apps/fanfare/status_tree.hpp"
 #include "client/socket/last_error.hpp"
 #include "client/socket/library.hpp"
@@ -26,17 +27,19 @@ int show_status(bool json) {
     return 0;
 }
 
-int show_options() {
+int show_options(std::uint64_t socket) {
     const auto role = [](control::OptionRole r) {
         return r == control::OptionRole::any      ? "any"
                : r == control::OptionRole::sender ? "sender"
                                                   : "receiver";
     };
-    fmt::print("{:<32} {:>6}  {:<20} {:<9} {:<17} {}\n", "NAME", "NUMBER", "TYPE", "ROLE",
-               "DEFAULT", "RANGE");
+    const std::size_t widest = 72;  // the longest range
+    fmt::print("{:<32} {:>6}  {:<20} {:<9} {:<17} {:<{}}{}\n", "NAME", "NUMBER", "TYPE", "ROLE",
+               "DEFAULT", "RANGE", socket != 0 ? widest : 0, socket != 0 ? "VALUE" : "");
     for (const control::OptionRow& row : control::option_table())
-        fmt::print("{:<32} {:>6}  {:<20} {:<9} {:<17} {}\n", row.name, row.number, row.type,
-                   role(row.role), row.default_value, row.range);
+        fmt::print("{:<32} {:>6}  {:<20} {:<9} {:<17} {:<{}}{}\n", row.name, row.number, row.type,
+                   role(row.role), row.default_value, row.range, socket != 0 ? widest : 0,
+                   socket != 0 ? option_value(row, socket) : "");
     fmt::print(
         "\nLevel IPPROTO_RM ({}); to be set before connect or listen unless a row says more.\n",
         control::kLevelRm);

@@ -33,7 +33,11 @@ int run(int argc, const char* const* argv) {
     }
     switch (arguments->command) {
         case Command::options:
-            return show_options();
+            if (arguments->options_socket != 0) {
+                const DaemonLink link(arguments->control);
+                return show_options(arguments->options_socket);
+            }
+            return show_options(0);
         case Command::version:
             return version(*arguments);
         case Command::run:

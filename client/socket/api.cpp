@@ -10,6 +10,7 @@
 #include "client/socket/datagram_calls.hpp"
 #include "client/socket/descriptor_calls.hpp"
 #include "client/socket/descriptor_map.hpp"
+#include "client/socket/helper_thread.hpp"
 #include "client/socket/last_error.hpp"
 #include "client/socket/library.hpp"
 #include "client/socket/on_socket.hpp"
@@ -363,7 +364,11 @@ ssize_t fanfare_recvmsg(int fd, msghdr* message, int flags) {
 }
 
 int fanfare_shutdown(int fd, int how) {
-    return on_socket(fd, [&](Socket& socket) { return socket.shutdown(how); });
+    return on_socket(fd, [&](Socket& socket) {
+        const int error = socket.shutdown(how);
+        fanfare::client::look_at_pending_calls(socket);
+        return error;
+    });
 }
 
 int fanfare_close(int fd) {

@@ -12,6 +12,7 @@
 #include "client/socket/signals_held.hpp"
 #include "ipc/descriptor.hpp"
 #include "ipc/memory.hpp"
+#include "wsrm.h"
 
 namespace fanfare::client {
 
@@ -108,6 +109,24 @@ int say_hello(ipc::HelloReply& out) {
     const int error = ask_daemon(ipc::RequestType::hello, request, out, reply);
     out.version_text[sizeof out.version_text - 1] = 0;
     return error;
+}
+
+int read_option(std::uint64_t socket, int name, std::vector<std::byte>& value) {
+    ipc::OptionRequest request{};
+    request.header.socket_id = socket;
+    request.level = IPPROTO_RM;
+    request.name = name;
+    request.length = ipc::kOptionValueMax;
+    ipc::OptionReply answer;
+    Reply reply;
+    if (const int error = ask_daemon(ipc::RequestType::get_option, request, answer, reply);
+        error != 0)
+        return error;
+    if (answer.length > sizeof answer.value)
+        return fail(EPROTO, "the daemon's answer names a longer value than it has");
+    const auto* const octets = reinterpret_cast<const std::byte*>(answer.value);
+    value.assign(octets, octets + answer.length);
+    return 0;
 }
 
 int read_status(std::vector<ipc::StatusRecord>& records) {

@@ -2,6 +2,8 @@
 // asked.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,9 @@ RequestFunction request_function();
 // What the daemon tells of itself (ipc::StatusHeader). Returns 0 or an errno, with last_error
 // filled.
 int read_status(std::vector<ipc::StatusRecord>& records);
+// The value of an option of level IPPROTO_RM, of any socket of this user's (or of anybody's, for
+// root). `value` shrinks to what it has. As above.
+int read_option(std::uint64_t socket, int name, std::vector<std::byte>& value);
 // Version and size of the daemon. As above.
 int say_hello(ipc::HelloReply& reply);
 

@@ -19,6 +19,7 @@
 #include "client/core/message_reader.hpp"
 #include "client/core/message_writer.hpp"
 #include "client/core/request.hpp"
+#include "client/socket/attempt.hpp"
 #include "client/socket/datagram.hpp"
 #include "client/socket/hidden_descriptor.hpp"
 #include "client/socket/waiting.hpp"
@@ -32,6 +33,9 @@ namespace fanfare::client {
 // nothing: a program that waits with poll and then makes a blocking call needs that, and pays one
 // more system call whenever it reads a window empty. Set once, before the first socket.
 inline constinit std::atomic<bool> readiness_always_true{false};
+
+// FANFARE_MSG_PARTIAL
+inline constexpr int kPartialWanted = 0x1000000;
 
 struct Received {
     std::size_t bytes = 0;
@@ -50,6 +54,7 @@ class Socket {
 
     int descriptor() const { return descriptor_.load(std::memory_order_relaxed); }
     std::uint64_t id() const { return id_; }
+    bool closed() const { return closed_; }
     int type() const {
         if (type_ == ipc::SocketType::datagram) return SOCK_DGRAM;
         return type_ == ipc::SocketType::stream ? SOCK_STREAM : SOCK_RDM;
@@ -89,6 +94,15 @@ class Socket {
     // `flags_out`: the caller can tell an unfinished message from a whole one without an error
     // (recvmsg).
     int receive(std::span<const RoomPart> parts, int flags, bool flags_out, Received& received);
+
+    // One go at a call that may take several, without waiting (attempt.hpp). EAGAIN: nothing can be
+    // done now, and the descriptor will be readable, or writable, when that may have changed.
+    // EINPROGRESS: others shall have a turn, but there is more to do already. ECANCELED: closed.
+    int attempt(SendAttempt& call);
+    int attempt(ReceiveAttempt& call);
+    // Whether anything moved since the last attempt; costs two loads.
+    bool may_go_on(const SendAttempt& call) const;
+    bool may_go_on(const ReceiveAttempt& call) const;
 
     // Datagram sockets. `to`: nullptr for the connected peer. `from`: the interface to send by, its
     // address or its number as 0.x.y.z; 0.0.0.0 leaves it to the socket.

@@ -11,6 +11,7 @@
 
 #include "client/socket/asking.hpp"
 #include "client/socket/descriptor_map.hpp"
+#include "client/socket/helper_thread.hpp"
 #include "client/socket/last_error.hpp"
 #include "client/socket/page_lock.hpp"
 #include "client/socket/signals_held.hpp"
@@ -279,6 +280,7 @@ int Socket::close(int descriptor, const std::function<std::shared_ptr<Socket>()>
         bool all_sent = false;
         linger_until_sent(monotonic_now() + kDatagramLinger, all_sent);
     }
+    forget_pending_calls(*this);
     const QuietLock lock(control_);
     if (closed_) return fail(EBADF, "the socket was closed meanwhile");
     if (sends && page_->shut_write == 0) {

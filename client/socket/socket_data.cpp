@@ -239,8 +239,7 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
     received = {};
     if (const int error = ready_to_receive(flags); error != 0) return error;
     const bool stream = type_ == ipc::SocketType::stream;
-    constexpr int kPartial = 0x1000000;  // FANFARE_MSG_PARTIAL
-    unsigned read_flags = (flags & kPartial) != 0 && (flags_out || stream) ? kReadPart : 0u;
+    unsigned read_flags = (flags & kPartialWanted) != 0 && (flags_out || stream) ? kReadPart : 0u;
     if ((flags & MSG_PEEK) != 0) read_flags |= kReadPeek;
     // A message that can't be waited for is taken as it comes; so is a stream with MSG_WAITALL.
     bool collecting = (flags & (MSG_WAITALL | kKeptFlags)) == MSG_WAITALL;

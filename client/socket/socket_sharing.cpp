@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "client/socket/asking.hpp"
+#include "client/socket/helper_thread.hpp"
 #include "client/socket/last_error.hpp"
 #include "client/socket/signals_held.hpp"
 #include "client/socket/socket.hpp"
@@ -40,6 +41,7 @@ bool Socket::is_first_holder() const {
 
 void Socket::leave(const std::function<std::shared_ptr<Socket>()>& forget) {
     std::shared_ptr<Socket> self;  // goes after the lock
+    forget_pending_calls(*this);
     const QuietLock lock(control_);
     closed_ = true;
     self = forget();

@@ -151,6 +151,18 @@ std::shared_ptr<Socket> known_socket(int descriptor) {
     return found != t.sockets.end() ? found->second : nullptr;
 }
 
+std::shared_ptr<Socket> socket_held_apart(int descriptor, int& error) {
+    Table& t = table();
+    const QuietLock lock(t.mutex);
+    const auto found = t.sockets.find(descriptor);
+    if (found == t.sockets.end()) {
+        error = fail(EBADF, "the socket was closed meanwhile");
+        return nullptr;
+    }
+    error = found->second->hold_own_descriptor();
+    return error == 0 ? found->second : nullptr;
+}
+
 std::shared_ptr<Socket> forget_socket(int descriptor) {
     Table& t = table();
     std::shared_ptr<Socket> socket, mine;  // go outside the lock

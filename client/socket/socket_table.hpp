@@ -25,6 +25,10 @@ Socket* find_socket(int descriptor, int& error);
 // The same without asking anybody: nullptr for what the table does not hold.
 std::shared_ptr<Socket> known_socket(int descriptor);
 
+// The same for whoever uses the socket beyond the life of the program's descriptor: it has one of
+// its own from here on. nullptr with `error` and last_error.
+std::shared_ptr<Socket> socket_held_apart(int descriptor, int& error);
+
 // Takes a descriptor out. The socket, if that was the last one of it in this process, else nullptr;
 // its object goes when the last thread that uses it has turned to another.
 std::shared_ptr<Socket> forget_socket(int descriptor);

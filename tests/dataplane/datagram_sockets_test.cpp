@@ -103,13 +103,18 @@ class WorkerDatagrams : public ::testing::Test {
         return network.add(plan);
     }
     // The table of these programs, to every worker of the host.
-    void give(Host& host, std::vector<Program*> programs) {
+    void give(Host& host, const std::vector<Program*>& programs) {
+        queue(host, programs);
+        network.settle();
+    }
+    void queue(Host& host, const std::vector<Program*>& programs) {
         auto table = std::make_unique<DatagramTable>();
         table->version = ++version;
         table->ports.resize(1024);
         table->interfaces = {42};
         for (Program* program : programs) {
             table->entries.push_back(program->entry);
+            table->entries.back().former_tail = program->socket->send_region->tail;
             const std::uint16_t port = program->entry.port;
             table->ports[port / 64] |= std::uint64_t{1} << (port % 64);
             for (const auto& m : program->entry.memberships) {
@@ -126,7 +131,6 @@ class WorkerDatagrams : public ::testing::Test {
         command.datagrams = table.get();
         for (std::uint32_t w = 0; w < host.plan.workers; ++w) host.post(w, command);
         tables.push_back(std::move(table));
-        network.settle();
     }
     void settle() { network.run(kMillisecond); }
 
@@ -251,6 +255,25 @@ TEST_F(WorkerDatagrams, WhatIsSentIsHeardOnThisHostUnlessItsLoopIsOff) {
     ASSERT_TRUE(self.say("me", kNear));
     settle();
     EXPECT_EQ(self.texts(), Texts{"me"});
+}
+
+TEST_F(WorkerDatagrams, ADatagramGoesByTheOptionsOfItsTimeHoweverManyChangesWait) {
+    Host &near = host(kNear), &far = host(kFar);
+    Program self(1), remote(2);
+    self.join(kGroup);
+    remote.join(kGroup);
+    give(near, {&self});
+    give(far, {&remote});
+    ASSERT_TRUE(self.say("first", kGroup));
+    self.entry.multicast_loop = false;
+    queue(near, {&self});
+    ASSERT_TRUE(self.say("second", kGroup));
+    self.entry.multicast_loop = true;
+    queue(near, {&self});
+    ASSERT_TRUE(self.say("third", kGroup));
+    settle();
+    EXPECT_EQ(self.texts(), (Texts{"first", "third"}));
+    EXPECT_EQ(remote.texts(), (Texts{"first", "second", "third"}));
 }
 
 TEST_F(WorkerDatagrams, AReaderThatIsBehindLosesTheNewestAndNeverWhatItHas) {

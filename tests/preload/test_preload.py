@@ -72,12 +72,36 @@ class Preload(unittest.TestCase):
             self.assertLess(time.monotonic(), limit, status)
             time.sleep(0.1)
 
+    def test_options_show_the_values_of_a_session(self):
+        tool = [os.environ['FANFARE'], '--control', self.control]
+        with subprocess.Popen([*tool, 'pub', '239.6.6.6:7500', '--late-join', '20', '--window-bytes', '1000000', '--rate', '8'],
+                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as pub:
+            try:
+                sources, limit = [], time.monotonic() + 20
+                while not sources:
+                    self.assertLess(time.monotonic(), limit)
+                    told = subprocess.run([*tool, 'status', '--json'], capture_output=True, text=True, timeout=20, check=True)
+                    sources = [s for s in json.loads(told.stdout)['sources'] if s['group'] == '239.6.6.6:7500']
+                told = subprocess.run([*tool, 'options', str(sources[0]['socket'])], capture_output=True, text=True,
+                                      timeout=20, check=True).stdout
+                values = {line.split()[0]: line for line in told.splitlines() if line[:3] in ('RM_', 'FAN')}
+                self.assertEqual(len(values), 24)
+                self.assertTrue(values['RM_LATEJOIN'].endswith(' 20'), told)
+                self.assertTrue(values['RM_RATE_WINDOW_SIZE'].endswith(' 8000 kbit/s, 1000 ms, 1000000 octets'), told)
+                self.assertTrue(values['RM_SET_SEND_IF'].endswith(' 10.9.0.1'), told)
+                self.assertTrue(values['RM_RECEIVER_STATISTICS'].endswith(' -'), told)
+                self.assertIn('TotalBytesSent', values['RM_SENDER_STATISTICS'])
+                refused = subprocess.run([*tool, 'options', '99999'], capture_output=True, text=True, timeout=20)
+                self.assertEqual((refused.returncode, len(refused.stderr.splitlines())), (1, 1), refused.stderr)
+            finally:
+                pub.stdin.close()
+
     def test_random_calls(self):
         for seed in SEEDS:
             for program in ('RANDOM_PRELOAD', 'RANDOM_LIBRARY'):
                 with self.subTest(program, seed=seed):
                     print(f'{program} seed {seed}', flush=True)
-                    self.run_program(os.environ[program], str(seed), str(CALLS))
+                    self.run_program('--datagram', os.environ[program], str(seed), str(CALLS))
                     self.expect_no_socket_left()
 
     def test_producers_and_a_consumer(self):
@@ -111,6 +135,10 @@ class Preload(unittest.TestCase):
 
     def test_python(self):
         self.run_program(sys.executable, HERE / 'python_sockets.py')
+
+    def test_a_datagram_socket_is_inherited_over_fork_and_exec(self):
+        self.run_program('--datagram', sys.executable, HERE / 'datagram_inheritance.py')
+        self.expect_no_socket_left()
 
     def test_other_descriptors_are_the_kernels(self):
         with tempfile.TemporaryDirectory() as folder:
