@@ -18,17 +18,13 @@ _spec = importlib.util.spec_from_loader('wsrm_checks', _loader)
 command = importlib.util.module_from_spec(_spec)
 _loader.exec_module(command)
 
-# Checks of what is not part of this version; docs/windows-compatibility.md says so too.
-NOT_PART = {96}
-MULTIHOMED_HOSTS = {145, 146, 148, 158, 159, 161, 162, 164, 165}
-
 
 class Checks(unittest.TestCase):
     def test_all_of_them_are_carried(self):
         self.assertEqual(list(command.checks(ROOT)), list(range(1, command.CHECKS + 1)))
         carried = set(command.carriers(ROOT))
         self.assertEqual(carried - set(command.checks(ROOT)), set(), 'numbers that no check has')
-        missing = set(command.checks(ROOT)) - carried - NOT_PART - MULTIHOMED_HOSTS
+        missing = set(command.checks(ROOT)) - carried
         self.assertEqual(missing, set(), 'checks that no test carries: scripts/wsrm-checks --list')
 
 
