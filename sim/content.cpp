@@ -34,6 +34,15 @@ void fill_message(const ContentShape& shape, std::uint32_t index, std::span<std:
     }
 }
 
+bool ContentCheck::at_end() const {
+    if (known_ || taken_ == 0) return taken_ == 0 || next_ == shape_.messages;
+    if (empties_before_ > shape_.messages) return false;
+    for (std::uint32_t i = 1; i <= empties_before_; ++i) {
+        if (message_length(shape_, shape_.messages - i) != 0) return false;
+    }
+    return true;
+}
+
 bool ContentCheck::take(std::span<const std::byte> message) {
     if (!known_) {
         if (message.empty()) {

@@ -41,6 +41,9 @@ class ContentCheck {
     std::uint32_t next_index() const { return next_; }
     std::uint32_t taken() const { return taken_; }
     bool complete() const { return known_ && next_ == shape_.messages && stream_.empty(); }
+    // For one that came late: what was taken, if anything, ends with the last message. Empty ones
+    // alone name no message: then the last so many must be empty.
+    bool at_end() const;
     const std::string& reason() const { return reason_; }
 
   private:

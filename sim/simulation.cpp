@@ -62,9 +62,7 @@ class Judge {
         outcome.to_write = sender_.to_write();
         outcome.messages = sender_.plan().content.messages;
         // A late reader that read nothing came after the beginning of the last message.
-        outcome.whole = reader.joined_late()
-                            ? outcome.next == outcome.messages || reader.check().taken() == 0
-                            : reader.check().complete();
+        outcome.whole = reader.joined_late() ? reader.check().at_end() : reader.check().complete();
         outcome.ending = sender_.plan().ending;
         outcome.wrong = reader.wrong();
         const std::string broken = broken_promise(outcome, allowance_);

@@ -20,7 +20,7 @@ using namespace fanfare::simulate;
 
 int list() {
     for (const sim::ScalePlan& plan : sim::named_plans())
-        fmt::print("{:<18}{}\n", plan.name, plan.about);
+        fmt::print("{:<23}{}\n", plan.name, plan.about);
     return 0;
 }
 

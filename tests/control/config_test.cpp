@@ -105,8 +105,7 @@ TEST(ConfigFile, relations_between_keys_are_checked_with_their_names) {
               std::string::npos);
     EXPECT_EQ(error_of("[identity]\ngsi = \"12\"\n" + with),
               "identity.gsi '12' is neither auto nor 12 hexadecimal digits");
-    EXPECT_NE(error_of("[daemon]\nrole = \"dlr\"\n" + with).find("--follow"),
-              std::string::npos);
+    EXPECT_NE(error_of("[daemon]\nrole = \"dlr\"\n" + with).find("--follow"), std::string::npos);
 }
 
 TEST(ConfigFile, a_missing_file_says_which) {

@@ -119,7 +119,7 @@ FANFARE_API int fanfare_claim_run(int fd, struct iovec* rooms, size_t count, int
 #define FANFARE_VIEW_BEGINS 1 /* of a message */
 #define FANFARE_VIEW_ENDS 2
 #define FANFARE_VIEW_REPAIRED 4 /* lost on its way and sent again, or decoded from parity */
-#define FANFARE_VIEW_ROW 8 /* several whole messages; fanfare_next_message() walks them */
+#define FANFARE_VIEW_ROW 8      /* several whole messages; fanfare_next_message() walks them */
 struct fanfare_view {
     const void* data;
     size_t bytes;
