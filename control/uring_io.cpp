@@ -34,7 +34,6 @@ int nameless_file(const std::string& directory, int flags) {
 struct UringIo::Parts {
     std::string directory;
     io_uring ring{};
-    bool made = false;
     unsigned under_way = 0;
     bool bell_watched = false;
     std::uint64_t bell_value = 0;
@@ -66,13 +65,12 @@ std::unique_ptr<UringIo> UringIo::open(const std::string& directory, std::string
                 (made == -EPERM ? "; allow it with `sysctl kernel.io_uring_disabled=0`" : "");
         return nullptr;
     }
-    parts->made = true;
     return std::unique_ptr<UringIo>(new UringIo(std::move(parts)));
 }
 
 UringIo::~UringIo() {
     // Cancels what is under way; then nothing uses the buffers any more.
-    if (parts_->made) io_uring_queue_exit(&parts_->ring);
+    io_uring_queue_exit(&parts_->ring);
 }
 
 int UringIo::open(int& file, bool& direct) {

@@ -10,8 +10,7 @@ namespace {
 using ipc::ReaderPhase;
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-// Octets in front of each message of a row.
-constexpr std::uint32_t kLengthBytes = 2;
+using ipc::kRowLengthBytes;
 
 // The page's counters have one writer at a time: whoever holds the lock.
 void add(std::atomic<std::uint64_t>& counter, std::uint64_t n) {
@@ -183,10 +182,10 @@ MessageReader::Step MessageReader::step_packed(const IndexEntry& entry, const st
                                                ReadPosition& at, Piece& piece) const {
     const bool inside = at.phase == ReaderPhase::inside;
     const std::uint32_t taken = inside ? at.taken : 0;
-    if (inside && at.offset - taken < kLengthBytes) return Step::bad;
-    const std::uint32_t start = inside ? at.offset - taken : at.offset + kLengthBytes;
+    if (inside && at.offset - taken < kRowLengthBytes) return Step::bad;
+    const std::uint32_t start = inside ? at.offset - taken : at.offset + kRowLengthBytes;
     if (start > entry.length) return Step::bad;
-    const std::uint32_t length = racy_load_u16(payload + start - kLengthBytes);
+    const std::uint32_t length = racy_load_u16(payload + start - kRowLengthBytes);
     if (length > entry.length - start || taken > length) return Step::bad;
     piece.packed = true;
     piece.begins = !inside;
@@ -314,6 +313,17 @@ bool MessageReader::enough_there(Look& look, const ReadPosition& at, std::size_t
     return true;
 }
 
+// Steps over the message whose length stands at `at`, `left` octets before the row's end. False:
+// the row contradicts itself.
+static bool row_step(const std::byte*& at, std::uint32_t& left, std::uint32_t& length) {
+    if (left < kRowLengthBytes) return false;
+    length = racy_load_u16(at);
+    if (length > left - kRowLengthBytes) return false;
+    left -= kRowLengthBytes + length;
+    at += kRowLengthBytes + length;
+    return true;
+}
+
 // Views of the messages behind `piece` in its row, one each. False: the row contradicts itself.
 bool MessageReader::peek_row(Piece& piece, std::span<ReceivedView> views, std::size_t& count,
                              std::size_t& bytes) const {
@@ -321,13 +331,11 @@ bool MessageReader::peek_row(Piece& piece, std::span<ReceivedView> views, std::s
     std::uint32_t left = piece.row_left;
     ReadPosition& after = piece.after;
     while (left > 0 && count < views.size()) {
-        if (left < kLengthBytes) return false;
-        const std::uint32_t length = racy_load_u16(at);
-        if (length > left - kLengthBytes) return false;
-        left -= kLengthBytes + length;
+        std::uint32_t length = 0;
+        if (!row_step(at, left, length)) return false;
         after.ordinal = left == 0 ? piece.ordinal + 1 : piece.ordinal;
-        after.offset = left == 0 ? 0 : after.offset + kLengthBytes + length;
-        views[count++] = {.octets = {at + kLengthBytes, length},
+        after.offset = left == 0 ? 0 : after.offset + kRowLengthBytes + length;
+        views[count++] = {.octets = {at - length, length},
                           .begins = true,
                           .ends = true,
                           .repaired = piece.repaired,
@@ -336,23 +344,17 @@ bool MessageReader::peek_row(Piece& piece, std::span<ReceivedView> views, std::s
                           .ordinal = piece.ordinal,
                           .log_position = piece.log_position};
         bytes += length;
-        at += kLengthBytes + length;
     }
     return true;
 }
 
 // Makes one view of a row from `piece`, its first message, on. False as above.
 bool MessageReader::join_row(Piece& piece, ReceivedView& view) {
-    const std::byte* const first = piece.data - kLengthBytes;
+    const std::byte* const first = piece.data - kRowLengthBytes;
     const std::byte* at = piece.data + piece.length;
     std::uint32_t left = piece.row_left;
-    for (; left > 0; ++view.messages) {
-        if (left < kLengthBytes) return false;
-        const std::uint32_t length = racy_load_u16(at);
-        if (length > left - kLengthBytes) return false;
-        left -= kLengthBytes + length;
-        at += kLengthBytes + length;
-    }
+    for (std::uint32_t length = 0; left > 0; ++view.messages)
+        if (!row_step(at, left, length)) return false;
     piece.after.ordinal = piece.ordinal + 1;
     piece.after.offset = 0;
     view.row = true;
@@ -387,7 +389,7 @@ ReadResult MessageReader::peek(std::span<ReceivedView> views, std::size_t& count
             found = Step::bad;
             break;
         }
-        bytes += row ? view.octets.size() - kLengthBytes * view.messages : piece.length;
+        bytes += row ? view.octets.size() - kRowLengthBytes * view.messages : piece.length;
         at = piece.after;
     }
     // Lengths and places are handed out, so they at least must be true now.
@@ -435,7 +437,7 @@ bool MessageReader::consume(std::span<const ReceivedView> views) {
     for (const ReceivedView& view : views) {
         if (static_cast<std::int64_t>(view.log_position - oldest) < 0) oldest = view.log_position;
         messages += view.messages;
-        bytes += view.octets.size() - (view.row ? kLengthBytes * view.messages : 0u);
+        bytes += view.octets.size() - (view.row ? kRowLengthBytes * view.messages : 0u);
     }
     if (!intact_from(oldest)) {
         overtaken();

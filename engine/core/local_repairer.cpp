@@ -5,6 +5,7 @@
 
 #include "engine/core/nak_builder.hpp"
 #include "engine/core/packet_writer.hpp"
+#include "engine/core/repair_hold.hpp"
 #include "engine/core/source_packets.hpp"
 #include "engine/wire/octets.hpp"
 
@@ -17,6 +18,14 @@ constexpr std::uint64_t kMostFragments = 4096;
 // Repairs whose time is remembered, to merge requests that arrive together.
 constexpr std::size_t kRecent = 1024;
 constexpr Nanos kLongAgo = -(kNever / 4);
+// Both: the entry is a whole message, or a container of them, and no fragment.
+constexpr std::uint16_t kWhole = kEntryMessageBegin | kEntryMessageEnd;
+
+// The ordinal nearest to `next` that has these low 32 bits.
+std::uint64_t ordinal_near(std::uint64_t next, Sqn sqn) {
+    return next + static_cast<std::uint64_t>(
+                      static_cast<std::int64_t>(sqn_distance(static_cast<Sqn>(next), sqn)));
+}
 
 }  // namespace
 
@@ -144,8 +153,7 @@ void for_each_number(const wire::Packet& packet, std::uint64_t next, Visit&& vis
         packet.options.has(wire::OptionBit::nak_list) ? packet.options.nak_list.count : 0;
     for (std::size_t i = 0; i <= listed; ++i) {
         const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
-        visit(sqn, next + static_cast<std::uint64_t>(static_cast<std::int64_t>(
-                              sqn_distance(static_cast<Sqn>(next), sqn))));
+        visit(sqn, ordinal_near(next, sqn));
     }
 }
 
@@ -161,12 +169,7 @@ struct NumberList {
 bool LocalRepairer::repaired_just_now(std::uint64_t ordinal, Nanos now) const {
     const Recent& last = recent_[ordinal % kRecent];
     if (last.ordinal != ordinal) return false;
-    // As at a source (RepairHold): no requester makes one number a stream.
-    constexpr std::uint32_t kFreely = 16, kSteps = 8;
-    const Nanos gap = last.repairs <= kFreely
-                          ? parameters_.merge_ns
-                          : kMillisecond << std::min(last.repairs - kFreely, kSteps);
-    return now - last.at < gap;
+    return now - last.at < repair_gap(parameters_.merge_ns, last.repairs);
 }
 
 void LocalRepairer::note_repair(std::uint64_t ordinal, Nanos now) {
@@ -262,21 +265,22 @@ bool LocalRepairer::on_fetched(const StoredPacket& stored, const Window& window,
     fetched_at_ = kNever;
     wire::Packet packet = repair_packet(stored.ordinal, stored.flags, window);
     packet.payload = stored.payload;
-    constexpr std::uint16_t kWhole = kEntryMessageBegin | kEntryMessageEnd;
     if ((stored.flags & kWhole) != kWhole) {
         packet.options.set(wire::OptionBit::fragment);
         packet.options.fragment = {stored.first_sqn, stored.offset, stored.apdu_length, 0};
         packet.flags = wire::option_flags(packet.type, packet.options.present);
+    }
+    // A frame first: tokens are for what leaves.
+    if (out.next() == nullptr) {
+        fetched_at_ = now;
+        return false;
     }
     if (!may_send(stored.payload.size(), now)) {
         fetched_at_ = repair_at_;
         return false;
     }
     const std::uint64_t before = statistics_.rdata_sent;
-    if (!write_repair(packet, identity_.group, out)) {
-        fetched_at_ = now;
-        return false;
-    }
+    write_repair(packet, identity_.group, out);
     statistics_.fetched += statistics_.rdata_sent - before;
     note_repair(stored.ordinal, now);
     end_fetch(stored.ordinal);
@@ -294,10 +298,7 @@ void LocalRepairer::on_source_ncf(const wire::Packet& packet, const Window& wind
                                   Output& out) {
     if (now - offered_at_ < parameters_.offer_interval_ns) return;
     // Not when it completes our own NAK (9.5.2.1): then we miss the number.
-    const std::uint64_t ordinal =
-        window.next + static_cast<std::uint64_t>(static_cast<std::int64_t>(
-                          sqn_distance(static_cast<Sqn>(window.next), packet.sqn)));
-    if (holds(ordinal, window) && send_offer(out)) offered_at_ = now;
+    if (holds(ordinal_near(window.next, packet.sqn), window) && send_offer(out)) offered_at_ = now;
 }
 
 void LocalRepairer::on_packet(const wire::Packet& packet, Address from, bool to_us,
@@ -366,7 +367,6 @@ bool LocalRepairer::describe(std::uint64_t ordinal, const Window& window,
     const IndexEntry& e = entry(ordinal);
     packet = repair_packet(ordinal, e.flags, window);
     packet.payload = {memory_.log.data() + (e.place & (memory_.log.size() - 1)), e.length};
-    constexpr std::uint16_t kWhole = kEntryMessageBegin | kEntryMessageEnd;
     if ((e.flags & kWhole) != kWhole) {
         std::uint64_t first = ordinal;
         std::uint64_t offset = 0;

@@ -14,6 +14,16 @@
 
 namespace fanfare::engine {
 
+// How long the RDATA of a number that was repaired `repairs` times already keeps the next one away,
+// at least `least`. Nobody needs a number so often but for a path that loses most of it: from then
+// on it gets ever rarer, so that no requester, forged or not, makes one number a stream.
+inline Nanos repair_gap(Nanos least, std::uint32_t repairs) {
+    constexpr std::uint32_t kFreely = 16;
+    constexpr std::uint32_t kSteps = 8;  // up to 256 ms, the lan profile's window
+    if (repairs <= kFreely) return least;
+    return std::max(least, kMillisecond << std::min(repairs - kFreely, kSteps));
+}
+
 class RepairHold {
   public:
     // `floor`: the least. `ceiling`: no path is longer; not above `floor` means that it never
@@ -27,13 +37,8 @@ class RepairHold {
     // Until the next NCF for one number. Half a round trip: each NCF silences those whose NAK has
     // not left, so it must not wait as long as the RDATA.
     Nanos confirm_gap() const { return std::max(floor_, hold_ / 2); }
-    // Until the next RDATA of a number that was repaired `repairs` times already. Nobody needs a
-    // number so often but for a path that loses most of it: from then on it gets ever rarer, so
-    // that no requester, forged or not, makes one number a stream.
-    Nanos repair_gap(std::uint32_t repairs) const {
-        if (repairs <= kFreely) return hold_;
-        return std::max(hold_, kMillisecond << std::min<std::uint32_t>(repairs - kFreely, kSteps));
-    }
+    // Until the next RDATA of a number that was repaired `repairs` times already.
+    Nanos repair_gap(std::uint32_t repairs) const { return engine::repair_gap(hold_, repairs); }
 
     // Another receiver's first NAK for a number came `age` after its RDATA.
     void crossed(Nanos age) {
@@ -46,8 +51,6 @@ class RepairHold {
     void fresh() { hold_ -= (hold_ - floor_) / 16; }
 
   private:
-    static constexpr std::uint32_t kFreely = 16;
-    static constexpr std::uint32_t kSteps = 8;  // up to 256 ms, the lan profile's window
     Nanos floor_, ceiling_, hold_;
 };
 

@@ -1,7 +1,6 @@
 // Asynchronous calls against a daemon that is played in this process (fake_daemon.hpp).
 #pragma once
 
-#include <gtest/gtest.h>
 #include <poll.h>
 
 #include <chrono>
@@ -11,28 +10,16 @@
 #include <vector>
 
 #include "fanfare/async.hpp"
-#include "tests/client/fake_daemon.hpp"
+#include "tests/client/socket_fixture.hpp"
 
 namespace fanfare::client {
 
 using namespace std::chrono_literals;
 
-class AsyncTest : public testing::Test {
+class AsyncTest : public DaemonTest {
   protected:
-    void SetUp() override { ASSERT_EQ(fanfare_set_control(daemon.path().c_str()), 0); }
-
     fanfare::Receiver receiver(Mode mode = Mode::message) {
-        Listener listener("239.1.1.1", 7500, mode);
-        daemon.offer(daemon.newest(), session);
-        fanfare::Receiver out = listener.accept();
-        EXPECT_TRUE(out);
-        reading = &daemon.newest();
-        return out;
-    }
-    fanfare::Sender sender(Mode mode = Mode::message) {
-        fanfare::Sender out("239.1.1.1", 7500, mode);
-        sending = &daemon.newest();
-        return out;
+        return DaemonTest::receiver(session, mode);
     }
     // What a worker does: packets that came, and the wake rule.
     void arrive(const std::string& text, std::uint16_t flags = kWhole, std::uint32_t whole = 0) {
@@ -43,15 +30,6 @@ class AsyncTest : public testing::Test {
         session.window.end(state, cause);
         daemon.wake_reader(*reading);
         if (state == SessionState::reset) FakeDaemon::hang_up(*reading);
-    }
-    // Whole messages that the worker takes; what it took makes room.
-    std::vector<std::string> taken() {
-        bool good = false;
-        std::vector<std::string> texts;
-        for (const auto& message : sending->sending->take_messages(good))
-            texts.push_back(text_of(message));
-        EXPECT_TRUE(good);
-        return texts;
     }
     void release() {
         sending->sending->release();
@@ -77,11 +55,6 @@ class AsyncTest : public testing::Test {
         pollfd wait{fd, POLLIN, 0};
         return ::poll(&wait, 1, milliseconds) == 1;
     }
-
-    FakeDaemon daemon;
-    FakeDaemon::Session session{64 * 1024, 256};
-    FakeDaemon::Socket* reading = nullptr;
-    FakeDaemon::Socket* sending = nullptr;
 };
 
 using Pair = std::pair<std::uint64_t, std::int64_t>;

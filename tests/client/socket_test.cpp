@@ -13,31 +13,15 @@
 #include "client/socket/last_error.hpp"
 #include "client/socket/library.hpp"
 #include "fanfare/fanfare.hpp"
-#include "tests/client/fake_daemon.hpp"
+#include "tests/client/socket_fixture.hpp"
 
 namespace fanfare::client {
 namespace {
 
 using namespace std::chrono_literals;
 
-class SocketTest : public testing::Test {
+class SocketTest : public DaemonTest {
   protected:
-    void SetUp() override { ASSERT_EQ(fanfare_set_control(daemon.path().c_str()), 0); }
-
-    // A listener that has accepted `session`.
-    fanfare::Receiver receiver(FakeDaemon::Session& session, Mode mode = Mode::message) {
-        Listener listener("239.1.1.1", 7500, mode);
-        daemon.offer(daemon.newest(), session);
-        fanfare::Receiver out = listener.accept();
-        EXPECT_TRUE(out);
-        reading = &daemon.newest();
-        return out;
-    }
-    fanfare::Sender sender(Mode mode = Mode::message) {
-        fanfare::Sender out("239.1.1.1", 7500, mode);
-        sending = &daemon.newest();
-        return out;
-    }
     std::string read(fanfare::Receiver& from, std::size_t room = 4096, int flags = 0) {
         std::vector<std::byte> buffer(room);
         got = from.receive(buffer, flags);
@@ -48,19 +32,6 @@ class SocketTest : public testing::Test {
         ::poll(&wait, 1, 0);
         return wait.revents;
     }
-    std::vector<std::string> taken() {
-        bool good = false;
-        std::vector<std::string> texts;
-        for (const auto& message : sending->sending->take_messages(good))
-            texts.push_back(text_of(message));
-        EXPECT_TRUE(good);
-        return texts;
-    }
-
-    FakeDaemon daemon;
-    FakeDaemon::Session session{64 * 1024, 256};
-    FakeDaemon::Socket* reading = nullptr;
-    FakeDaemon::Socket* sending = nullptr;
     fanfare::Received got;
 };
 

@@ -1,7 +1,6 @@
 // Random operations on a receiver: packets near and far from its window, intact and damaged, in any
 // order, with time passing in between. What becomes contiguous must be, octet for octet, what was
 // accepted for that number, and must stay so while the log does not go round.
-#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <vector>
@@ -10,38 +9,18 @@
 #include "engine/core/parity_encoder.hpp"
 #include "engine/core/receiver.hpp"
 #include "engine/wire/octets.hpp"
+#include "tests/fuzz/input.hpp"
 
 using namespace fanfare;
 using namespace fanfare::engine;
+using fanfare::fuzz::Input;
+using fanfare::fuzz::require;
 
 namespace {
 
 constexpr Tsi kTsi{Gsi{{1, 2, 3, 4, 5, 6}}, 77};
 constexpr Address kSource = Address::from_octets(10, 0, 0, 1);
 constexpr Address kGroup = Address::from_octets(239, 0, 0, 1);
-
-void require(bool condition) {
-    if (!condition) std::abort();
-}
-
-class Input {
-  public:
-    Input(const std::uint8_t* data, std::size_t size) : data_(data), left_(size) {}
-    bool empty() const { return left_ == 0; }
-    std::uint32_t octet() {
-        if (left_ == 0) return 0;
-        --left_;
-        return *data_++;
-    }
-    std::uint32_t word() {
-        const std::uint32_t high = octet();
-        return high << 8 | octet();
-    }
-
-  private:
-    const std::uint8_t* data_;
-    std::size_t left_;
-};
 
 class World {
   public:
@@ -104,7 +83,7 @@ class World {
                                                         : Sqn{0xFFFFFFF0};
         if (how < 200) return base + how % 40 - 4;
         if (how < 240) return base + input_.word();
-        return input_.word() << 16 | input_.word();
+        return input_.number();
     }
     wire::Packet packet(wire::Type type) {
         wire::Packet p{};

@@ -2,8 +2,6 @@
 // and nonsensical, with time passing in between and few frames to answer with. Every packet that
 // leaves must decode, bear the session's name and, as data, the octets that were published under
 // its number; new numbers follow one another; the window lets go of data once and for all.
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <vector>
@@ -11,9 +9,12 @@
 #include "engine/core/packet_writer.hpp"
 #include "engine/core/source.hpp"
 #include "engine/wire/octets.hpp"
+#include "tests/fuzz/input.hpp"
 
 using namespace fanfare;
 using namespace fanfare::engine;
+using fanfare::fuzz::Input;
+using fanfare::fuzz::require;
 
 namespace {
 
@@ -22,35 +23,6 @@ constexpr std::uint16_t kDataPort = 9;
 constexpr Address kSource = Address::from_octets(10, 0, 0, 1);
 constexpr Address kGroup = Address::from_octets(239, 0, 0, 1);
 constexpr std::uint16_t kMtu = 600;  // small: a message soon needs fragments
-
-void require(bool condition, int line = __builtin_LINE()) {
-    if (condition) return;
-    std::fprintf(stderr, "broken at line %d\n", line);
-    std::abort();
-}
-
-class Input {
-  public:
-    Input(const std::uint8_t* data, std::size_t size) : data_(data), left_(size) {}
-    bool empty() const { return left_ == 0; }
-    std::uint32_t octet() {
-        if (left_ == 0) return 0;
-        --left_;
-        return *data_++;
-    }
-    std::uint32_t word() {
-        const std::uint32_t high = octet();
-        return high << 8 | octet();
-    }
-    std::uint32_t number() {
-        const std::uint32_t high = word();
-        return high << 16 | word();
-    }
-
-  private:
-    const std::uint8_t* data_;
-    std::size_t left_;
-};
 
 class World {
   public:

@@ -2,15 +2,13 @@
 by live traffic, and IGMPv3 towards a bridge that snoops and queries (wsrm.md section 7, checks 173 to 196)."""
 
 import itertools
-import json
 import pathlib
 import re
-import subprocess
-import sys
 
 from harness import suite
+from harness.asked import AskedProgram
 from harness.daemon import Daemon
-from harness.process import Process, wait_until
+from harness.process import wait_until
 
 GROUP, PORT = '239.77.9.9', '7700'
 PROGRAM = pathlib.Path(__file__).resolve().parent / 'datagram_program.py'
@@ -35,20 +33,11 @@ TABLE = (
 )
 
 
-class Program(Process):
+class Program(AskedProgram):
     """datagram_program.py at a daemon; ask() is one command and its answer."""
 
     def __init__(self, daemon):
-        super().__init__([suite.FANFARE, '--control', daemon.socket, 'run', '--datagram', sys.executable, PROGRAM],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, label=f'program on {daemon.host.name}')
-
-    def ask(self, *words):
-        self.popen.stdin.write((' '.join(str(w) for w in words) + '\n').encode())
-        self.popen.stdin.flush()
-        line = self.popen.stdout.readline()
-        if not line:
-            raise AssertionError(f'{self.label} ended: {self.text()[-2000:]}')
-        return json.loads(line)
+        super().__init__(daemon, PROGRAM, '--datagram')
 
 
 class Datagrams(suite.HostTest):

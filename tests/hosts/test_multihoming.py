@@ -1,14 +1,12 @@
 """Hosts with several interfaces: the rules MH-1 to MH-31 of wsrm.md section 6 (checks 135 to 165) by real socket calls,
 with interfaces that go down, disappear and come back."""
 
-import json
 import pathlib
-import subprocess
-import sys
 
 from harness import packets, suite
+from harness.asked import AskedProgram
 from harness.daemon import Daemon, numbers
-from harness.process import Process, wait_until
+from harness.process import wait_until
 
 PROGRAM = pathlib.Path(__file__).resolve().parent / 'rm_program.py'
 GROUP, PORT = '239.77.5.5', 7500
@@ -17,20 +15,11 @@ FOREIGN = '10.99.0.1'
 N = 'EADDRNOTAVAIL'
 
 
-class Program(Process):
+class Program(AskedProgram):
     """rm_program.py at a daemon; ask() is one command and its answer."""
 
     def __init__(self, daemon):
-        super().__init__([suite.FANFARE, '--control', daemon.socket, 'run', sys.executable, PROGRAM],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, label=f'program on {daemon.host.name}')
-
-    def ask(self, *words):
-        self.popen.stdin.write((' '.join(str(w) for w in words) + '\n').encode())
-        self.popen.stdin.flush()
-        line = self.popen.stdout.readline()
-        if not line:
-            raise AssertionError(f'{self.label} ended: {self.text()[-2000:]}')
-        return json.loads(line)
+        super().__init__(daemon, PROGRAM)
 
 
 class Multihomed(suite.HostTest):

@@ -259,9 +259,11 @@ class Data(StageTest):
         self.assertEqual(len(b''.join(self.receive_all(receiver, 100))), 100_000)
         def repairs():
             return [p for p in capture.packets(self.group[0], 'RDATA') if p.source == '10.77.0.1']
+        def told():
+            figures = sender_statistics(sender)
+            return figures['TotalODataPacketsSent'] == 100 and figures['RepairPacketsSent'] == len(repairs()) >= 20
         # A worker tells its figures some times a second.
-        self.assertTrue(wait_until(lambda: sender_statistics(sender)['RepairPacketsSent'] == len(repairs()) >= 20, 10),
-                        (sender_statistics(sender), len(repairs())))
+        self.assertTrue(wait_until(told, 10), (sender_statistics(sender), len(repairs())))
         figures = sender_statistics(sender)
         wire = [p for p in capture.packets(self.group[0]) if p.source == '10.77.0.1']
         self.assertEqual(figures['DataBytesSent'], 100_000)
