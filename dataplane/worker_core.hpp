@@ -171,7 +171,7 @@ class WorkerCore {
                             const net::Datagram& datagram);
     void on_pgm(std::uint32_t interface, std::span<const std::byte> frame,
                 const net::Datagram& datagram, bool handed_over, Nanos now);
-    bool find_sessions(Incoming& packet, ReceiveSession* known, Nanos now);
+    bool find_sessions(Incoming& packet, Nanos now);
     ReceiveSession* open_receiver(const Incoming& packet, Nanos now);
     void deliver(Nanos now);
     void seek(Nanos now);

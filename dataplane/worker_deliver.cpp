@@ -14,16 +14,16 @@ namespace fanfare::dataplane {
 void WorkerCore::seek(Nanos now) {
     const ReceiveSession* before = nullptr;
     for (std::size_t i = 0; i < batch_count_; ++i) {
-        Incoming& packet = batch_[i];
+        const Incoming& packet = batch_[i];
         if (packet.sought) continue;
-        packet.receiver = receivers_.find(packet.packet.tsi());
-        if (packet.receiver != nullptr && packet.receiver != before) packet.receiver->prefetch();
-        before = packet.receiver;
+        const ReceiveSession* const session = receivers_.find(packet.packet.tsi());
+        if (session != nullptr && session != before) session->prefetch();
+        before = session;
     }
     before = nullptr;
     for (std::size_t i = 0; i < batch_count_; ++i) {
         Incoming& packet = batch_[i];
-        if (!packet.sought) find_sessions(packet, packet.receiver, now);
+        if (!packet.sought) find_sessions(packet, now);
         if (packet.receiver != nullptr && packet.receiver != before)
             packet.receiver->receiver.prefetch();
         before = packet.receiver;

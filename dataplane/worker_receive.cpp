@@ -260,9 +260,8 @@ void WorkerCore::on_pgm(std::uint32_t interface, std::span<const std::byte> fram
     ++batch_count_;
 }
 
-// Whom a packet concerns; false when nobody. `known`: its TSI's session where one was found
-// already; null says nothing.
-bool WorkerCore::find_sessions(Incoming& packet, ReceiveSession* known, Nanos now) {
+// Whom a packet concerns; false when nobody.
+bool WorkerCore::find_sessions(Incoming& packet, Nanos now) {
     const Tsi tsi = packet.packet.tsi();
     const bool multicast = packet.to.is_multicast();
     packet.sought = true;
@@ -280,7 +279,7 @@ bool WorkerCore::find_sessions(Incoming& packet, ReceiveSession* known, Nanos no
         }
     }
     if (multicast) {
-        ReceiveSession* receiver = known != nullptr ? known : receivers_.find(tsi);
+        ReceiveSession* receiver = receivers_.find(tsi);
         if (receiver == nullptr && !packet.packet.towards_source()) {
             receiver = open_receiver(packet, now);
         }
@@ -373,7 +372,7 @@ void WorkerCore::loop_back(Nanos now) {
                 packet.interface = note.interface;
                 packet.udp_port = note.udp_port;
                 packet.mac = nullptr;
-                if (!find_sessions(packet, nullptr, now)) continue;
+                if (!find_sessions(packet, now)) continue;
                 counters().loopback_copies.add();
                 ++batch_count_;
             }

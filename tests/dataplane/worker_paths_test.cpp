@@ -345,6 +345,29 @@ TEST(Link, MH30ASessionThatEndedLeavesItsGroupThoughItIsStillRead) {
     EXPECT_FALSE(two.port().lets_in(net::multicast_mac(kGroup)));
 }
 
+TEST(Link, ASessionThatOneSourceAloneIsHeardForLetsIgmpAskForNobodyElse) {
+    Network network;
+    Host& one = network.add({});
+    Host& two = network.add({kOther});
+    Tap tap(network);
+    network.settle();
+    two.listen(kGroup, kPort, 0, 2, Address::from_octets(10, 0, 0, 1));
+    Sending& sending = one.send();
+    network.settle();
+    send_all(network, sending, {"a"});
+    network.run(2 * kSecond);
+    ASSERT_EQ(two.opened().size(), 1u);
+    two.read(*two.opened()[0]);
+    two.unlisten();  // the session alone holds the group now
+    network.run(2 * kSecond);
+    const auto reports = tap.of("01005e000016");
+    ASSERT_GE(reports.size(), 1u);
+    for (const std::string& report : reports) {
+        // RFC 3376 4.2.12: one record, ALLOW_NEW_SOURCES, one source, the group, the source.
+        EXPECT_EQ(report.substr(84), "0000000105000001ef0102030a000001");
+    }
+}
+
 TEST(Link, ASessionOnAnotherWorkerKeepsItsGroupJoinedToo) {
     Network network;
     HostPlan plan;
