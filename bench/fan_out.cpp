@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <thread>
 
 #include "bench/core/send_core.hpp"
@@ -39,12 +40,15 @@ void stay_on(int cpu) {
 struct Shared {
     // Messages that all readers have checked; partner: the writer's load. Relaxed: it only paces.
     alignas(64) std::atomic<std::uint64_t> checked{0};
+    // Messages that were put; partner: the readers' load at the end. A line of its own: beside the
+    // writer's other variables every look of a reader would cost the writer a miss.
+    alignas(64) std::atomic<std::uint64_t> published{1};
     alignas(64) std::atomic<bool> over{false}, wrong{false};
 };
 
 // Turns all readers until the writer is done and everything was read.
 void read(std::vector<std::unique_ptr<client::MessageReader>>& readers, std::uint64_t first,
-          const std::atomic<std::uint64_t>& published, Shared& shared) {
+          Shared& shared) {
     std::vector<std::uint64_t> next(readers.size(), first);
     std::array<client::ReceivedView, kBatch> views;
     for (bool more = true; more && !shared.wrong;) {
@@ -64,7 +68,7 @@ void read(std::vector<std::unique_ptr<client::MessageReader>>& readers, std::uin
             slowest = std::min(slowest, next[r]);
         }
         shared.checked.store(slowest, std::memory_order_relaxed);
-        more = !shared.over || slowest < published.load(std::memory_order_relaxed);
+        more = !shared.over || slowest < shared.published.load(std::memory_order_relaxed);
     }
 }
 
@@ -77,12 +81,12 @@ int run(std::size_t count, double pace, double seconds, int writer_cpu, int read
     SendCore core(plan);
     std::vector<std::unique_ptr<client::MessageReader>> readers;
     for (std::size_t i = 0; i < count; ++i) readers.push_back(core.local_reader());
-    Shared shared;
-    std::atomic<std::uint64_t> published{1};
+    const auto sharing = std::make_unique<Shared>();
+    Shared& shared = *sharing;
     shared.checked = 1;
     std::thread reading([&] {
         stay_on(reader_cpu);
-        if (count > 0) read(readers, 1, published, shared);
+        if (count > 0) read(readers, 1, shared);
     });
     std::uint64_t number = 1, busy_ticks = 0;
     const double began = feed_seconds();
@@ -103,7 +107,7 @@ int run(std::size_t count, double pace, double seconds, int writer_cpu, int read
         if (number > before) core.publish_put();
         core.turn();
         if (number > before) busy_ticks += __rdtsc() - ticks;
-        published.store(number, std::memory_order_relaxed);
+        shared.published.store(number, std::memory_order_relaxed);
     }
     core.send();
     shared.over = true;
