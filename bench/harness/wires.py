@@ -99,13 +99,13 @@ class Memif:
 
     def _driver(self, side):
         role = 'client' if side == 0 else 'server'
-        return f'net_memif0,role={role},id=0,socket={self.tag}'
+        return f'net_memif0,role={role},id=0,rsize=12,socket={self.tag}'
 
     def fanfare(self, side):
         return f'feed,{ADDRESSES[side]}/24,{self._driver(side)}'
 
     def vdev(self, side):
-        return f'{self._driver(side)},rsize=12'
+        return self._driver(side)
 
 
 def wire(kind):

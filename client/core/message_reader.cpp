@@ -217,7 +217,7 @@ ReadPosition MessageReader::behind(const ReadPosition& at, const Piece& piece,
 
 ReadResult MessageReader::try_recv(std::span<const RoomPart> room_parts, unsigned flags) {
     Look look{};
-    ReadPosition at;
+    ReadPosition at{};
     ReadResult result;
     if (!open_look(look, at, result)) return result;
     Scatter room(room_parts);
@@ -366,7 +366,7 @@ bool MessageReader::join_row(Piece& piece, ReceivedView& view) {
 ReadResult MessageReader::peek(std::span<ReceivedView> views, std::size_t& count, bool rows) {
     count = 0;
     Look look{};
-    ReadPosition at;
+    ReadPosition at{};
     ReadResult result;
     if (!open_look(look, at, result)) return result;
     std::size_t bytes = 0;
@@ -389,7 +389,7 @@ ReadResult MessageReader::peek(std::span<ReceivedView> views, std::size_t& count
             found = Step::bad;
             break;
         }
-        bytes += row ? view.octets.size() - kRowLengthBytes * view.messages : piece.length;
+        bytes += row ? view.bytes() : piece.length;
         at = piece.after;
     }
     // Lengths and places are handed out, so they at least must be true now.
@@ -403,7 +403,7 @@ ReadResult MessageReader::peek(std::span<ReceivedView> views, std::size_t& count
 
 std::uint64_t MessageReader::available() {
     Look look{};
-    ReadPosition at;
+    ReadPosition at{};
     ReadResult result;
     if (!open_look(look, at, result)) return 0;
     std::uint64_t bytes = 0;
@@ -416,11 +416,6 @@ std::uint64_t MessageReader::available() {
     return whole(look) ? bytes : 0;
 }
 
-bool MessageReader::intact(const ReceivedView& view) const {
-    return intact_from(view.log_position);
-}
-
-// Whether what stands at `log_position` and later was whole until now.
 bool MessageReader::intact_from(std::uint64_t log_position) const {
     // Partner: as in whole().
     std::atomic_thread_fence(std::memory_order_acquire);
@@ -430,20 +425,19 @@ bool MessageReader::intact_from(std::uint64_t log_position) const {
 
 bool MessageReader::consume(std::span<const ReceivedView> views) {
     if (views.empty()) return true;
-    std::uint64_t messages = 0, bytes = 0;
-    // Views come in order, so the first is the one that is overwritten first; but the caller may
-    // hand in any.
-    std::uint64_t oldest = views.front().log_position;
-    for (const ReceivedView& view : views) {
-        if (static_cast<std::int64_t>(view.log_position - oldest) < 0) oldest = view.log_position;
-        messages += view.messages;
-        bytes += view.octets.size() - (view.row ? kRowLengthBytes * view.messages : 0u);
-    }
-    if (!intact_from(oldest)) {
+    TakenViews taken;
+    for (const ReceivedView& view : views)
+        taken.add(view.log_position, view.messages, view.bytes());
+    taken.after = views.back().after;
+    return consume(taken);
+}
+
+bool MessageReader::consume(const TakenViews& taken) {
+    if (!intact_from(taken.oldest_log_position)) {
         overtaken();
         return false;
     }
-    commit(views.back().after, mode_ == ReadMode::message ? messages : 0, bytes);
+    commit(taken.after, mode_ == ReadMode::message ? taken.messages : 0, taken.bytes);
     return true;
 }
 

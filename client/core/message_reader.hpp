@@ -47,25 +47,49 @@ struct ReadResult {
 
 // Where a reader stands, as the page holds it.
 struct ReadPosition {
-    std::uint64_t ordinal = 0;
-    std::uint32_t offset = 0;  // octets of that entry already taken
-    std::uint32_t taken = 0;   // octets of the open message already taken
-    ipc::ReaderPhase phase = ipc::ReaderPhase::seeking;
+    std::uint64_t ordinal;
+    std::uint32_t offset;  // octets of that entry already taken
+    std::uint32_t taken;   // octets of the open message already taken
+    ipc::ReaderPhase phase;
 };
 
 // Received octets where they stand, in the window. Memory: the daemon's; they may be overwritten at
 // any time, and what was computed from them counts only if MessageReader::intact() holds after the
 // last use.
+// No field has a default: rooms for many views are cheap until peek() fills them.
 struct ReceivedView {
     std::span<const std::byte> octets;
-    bool begins = false, ends = false;  // of a message
-    bool repaired = false;              // came by a repair
-    bool row =
-        false;  // whole messages, [length: 16 bits, big-endian][octets] each, `messages` many
-    std::uint32_t messages = 0;  // that end in it
-    ReadPosition after;          // the cursor behind this view
-    std::uint64_t ordinal = 0;
-    std::uint64_t log_position = 0;
+    bool begins, ends;  // of a message
+    bool repaired;      // came by a repair
+    bool row;  // whole messages, [length: 16 bits, big-endian][octets] each, `messages` many
+    std::uint32_t messages;  // that end in it
+    ReadPosition after;      // the cursor behind this view
+    std::uint64_t ordinal;
+    std::uint64_t log_position;
+
+    // Of the messages alone.
+    std::uint64_t bytes() const {
+        return octets.size() - (row ? std::uint64_t{ipc::kRowLengthBytes} * messages : 0);
+    }
+};
+
+// Views that a caller is done with, summed up.
+struct TakenViews {
+    std::uint64_t oldest_log_position = 0;  // of any of them: what is overwritten first
+    std::uint64_t messages = 0, bytes = 0;
+    ReadPosition after{};  // behind the last
+
+    // Views come in order, so the first is the oldest; but a caller may hand in any.
+    void add(std::uint64_t log_position, std::uint64_t view_messages, std::uint64_t view_bytes) {
+        if (empty_ || static_cast<std::int64_t>(log_position - oldest_log_position) < 0)
+            oldest_log_position = log_position;
+        empty_ = false;
+        messages += view_messages;
+        bytes += view_bytes;
+    }
+
+  private:
+    bool empty_ = true;
 };
 
 class MessageReader {
@@ -99,10 +123,13 @@ class MessageReader {
     // nothing; looks at each entry of them.
     std::uint64_t available();
     // Whether what `view` showed was whole until now.
-    bool intact(const ReceivedView& view) const;
+    bool intact(const ReceivedView& view) const { return intact_from(view.log_position); }
+    // The same of all that stands at `log_position` and behind it.
+    bool intact_from(std::uint64_t log_position) const;
     // Moves the cursor behind the last of `views`, which peek() gave and nobody took since; false
     // if any of them was not intact any more: then this reader is overtaken.
     bool consume(std::span<const ReceivedView> views);
+    bool consume(const TakenViews& taken);
 
     // What the last call that found nothing saw, and whether anything moved since: the second look
     // of the sleep rule (ipc/wakeup.hpp). changed() may be asked without the lock.
@@ -138,7 +165,7 @@ class MessageReader {
         // Packed: octets of the row behind this message.
         std::uint32_t row_left = 0;
         std::uint64_t ordinal = 0;
-        ReadPosition after;
+        ReadPosition after{};
     };
 
     bool open_look(Look& look, ReadPosition& at, ReadResult& result);
@@ -156,7 +183,6 @@ class MessageReader {
     bool enough_there(Look& look, const ReadPosition& at, std::size_t room);
     ReadResult recv_message(Look& look, ReadPosition at, Scatter& room, unsigned flags);
     ReadResult recv_stream(Look& look, ReadPosition at, Scatter& room, unsigned flags);
-    bool intact_from(std::uint64_t log_position) const;
     void commit(const ReadPosition& at, std::uint64_t messages, std::uint64_t bytes);
 
     ipc::ReceiveView view_;
@@ -165,7 +191,7 @@ class MessageReader {
     Seen seen_;
     // How far the message at the cursor was looked through already, so that waiting for a long one
     // costs no second look at each entry.
-    ReadPosition scan_from_, scan_to_;
+    ReadPosition scan_from_{}, scan_to_{};
     std::uint64_t scan_bytes_ = 0;
 };
 

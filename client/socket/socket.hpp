@@ -121,8 +121,8 @@ class Socket {
     int commit(std::size_t bytes);
     int publish();
     int peek(std::span<ReceivedView> views, int flags, std::size_t& count);
-    bool intact(const ReceivedView& view) const;
-    int consume(std::span<const ReceivedView> views);
+    bool intact(std::uint64_t log_position) const;
+    int consume(const TakenViews& taken);
     int unsent(std::uint64_t& octets) const;
     // What the next receive could take: of SOCK_RDM the rest of the message at hand as far as it is
     // here. 0 where nothing is, or the socket does not receive.

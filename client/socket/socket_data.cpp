@@ -394,14 +394,15 @@ int Socket::peek(std::span<ReceivedView> views, int flags, std::size_t& count) {
     }
 }
 
-bool Socket::intact(const ReceivedView& view) const {
-    return role_.load(std::memory_order_acquire) == Role::receiver && reader_->intact(view);
+bool Socket::intact(std::uint64_t log_position) const {
+    return role_.load(std::memory_order_acquire) == Role::receiver &&
+           reader_->intact_from(log_position);
 }
 
-int Socket::consume(std::span<const ReceivedView> views) {
+int Socket::consume(const TakenViews& taken) {
     if (const int error = ready_to_receive(0); error != 0) return error;
     const PageLock held(page_->lock);
-    return reader_->consume(views) ? 0 : reset_error(ResetCause::reader_overtaken);
+    return reader_->consume(taken) ? 0 : reset_error(ResetCause::reader_overtaken);
 }
 
 int Socket::unsent(std::uint64_t& octets) const {

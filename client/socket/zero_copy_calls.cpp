@@ -11,9 +11,11 @@
 
 using fanfare::client::fail;
 using fanfare::client::on_socket;
+using fanfare::client::ReadPosition;
 using fanfare::client::ReceivedView;
 using fanfare::client::RoomPart;
 using fanfare::client::Socket;
+using fanfare::client::TakenViews;
 
 namespace {
 
@@ -21,19 +23,13 @@ namespace {
 constexpr unsigned kPhaseBits = 8;
 constexpr std::uint32_t kPhaseMask = (1u << kPhaseBits) - 1;
 
-ReceivedView view_of(const fanfare_view& view) {
-    ReceivedView out;
-    out.octets = {static_cast<const std::byte*>(view.data), view.bytes};
-    out.begins = (view.flags & FANFARE_VIEW_BEGINS) != 0;
-    out.ends = (view.flags & FANFARE_VIEW_ENDS) != 0;
-    out.repaired = (view.flags & FANFARE_VIEW_REPAIRED) != 0;
-    out.row = (view.flags & FANFARE_VIEW_ROW) != 0;
-    out.messages = view.cursor_phase >> kPhaseBits;
-    out.after = {view.cursor_ordinal, view.cursor_offset, view.cursor_taken,
-                 static_cast<fanfare::ipc::ReaderPhase>(view.cursor_phase & kPhaseMask)};
-    out.ordinal = view.ordinal;
-    out.log_position = view.log_position;
-    return out;
+ReadPosition position_behind(const fanfare_view& view) {
+    return {view.cursor_ordinal, view.cursor_offset, view.cursor_taken,
+            static_cast<fanfare::ipc::ReaderPhase>(view.cursor_phase & kPhaseMask)};
+}
+
+std::uint32_t messages_of(const fanfare_view& view) {
+    return view.cursor_phase >> kPhaseBits;
 }
 
 fanfare_view view_of(const ReceivedView& view) {
@@ -108,7 +104,7 @@ int fanfare_intact(int fd, const fanfare_view* view) {
     int intact = 0;
     const int failed = on_socket(fd, [&](Socket& socket) {
         if (view == nullptr) return fail(EFAULT, "the view is a null pointer");
-        intact = socket.intact(view_of(*view)) ? 1 : 0;
+        intact = socket.intact(view->log_position) ? 1 : 0;
         return 0;
     });
     return failed != 0 ? failed : intact;
@@ -117,13 +113,16 @@ int fanfare_intact(int fd, const fanfare_view* view) {
 int fanfare_consume(int fd, const fanfare_view* views, size_t count) {
     return on_socket(fd, [&](Socket& socket) {
         if (count != 0 && views == nullptr) return fail(EFAULT, "the views are a null pointer");
-        ReceivedView some[kViewsAtOnce];
-        for (std::size_t at = 0; at < count; at += kViewsAtOnce) {
-            const std::size_t n = std::min(count - at, kViewsAtOnce);
-            for (std::size_t i = 0; i < n; ++i) some[i] = view_of(views[at + i]);
-            if (const int error = socket.consume(std::span(some, n)); error != 0) return error;
+        if (count == 0) return 0;
+        TakenViews taken;
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::uint64_t messages = messages_of(views[i]);
+            const bool row = (views[i].flags & FANFARE_VIEW_ROW) != 0;
+            taken.add(views[i].log_position, messages,
+                      views[i].bytes - (row ? fanfare::ipc::kRowLengthBytes * messages : 0));
         }
-        return 0;
+        taken.after = position_behind(views[count - 1]);
+        return socket.consume(taken);
     });
 }
 
