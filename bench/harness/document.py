@@ -9,16 +9,17 @@ which is where a given one is copied to. --check: says whether the page is what 
 import argparse
 import json
 import pathlib
+import re
 import shutil
 import sys
 import tomllib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from harness import goals  # noqa: E402
+from harness import goals, report  # noqa: E402
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / 'docs'
 FINDINGS = pathlib.Path(__file__).resolve().parent / 'findings.toml'
-PAGE, STORED = DOCS / 'performance.md', DOCS / 'performance.json'
+PAGE, STORED, PICTURES = DOCS / 'performance.md', DOCS / 'performance.json', DOCS / 'pictures'
 BEGIN, END = '<!-- figures: begin (bench/harness/document.py writes these lines) -->', '<!-- figures: end -->'
 
 
@@ -49,6 +50,34 @@ def count_table(counts):
         yield f"| {name} | {value['packet']:.0f} | {value['message']:.0f} |"
 
 
+def point_table(points):
+    """What was carried end to end, each point beside its peers of the same run."""
+    yield '| point | who | messages a second: median (spread) | runs |'
+    yield '| --- | --- | --- | --- |'
+    for point in points:
+        for label, total in point['summary'].items():
+            notes = f", {total['void']} void" if total and total['void'] else ''
+            yield f"| {point['title']} | {label} | {goals.spread(total, 'messages/s')} | {total['runs'] if total else 0}{notes} |"
+
+
+def segment_table(rows):
+    """The copy into the frame against segments in the send window (bench/external_segments.py)."""
+    yield ('Frames of one segment, the payload copied and summed into them (`copy`), against two, the second in the send '
+           'window: read once for its sum (`external`), or with a sum that is known (`kept sum`).')
+    yield ''
+    yield '| port | octets | copy | external, of the copy | kept sum, of the copy | |'
+    yield '| --- | --- | --- | --- | --- | --- |'
+    for r in rows:
+        notes = [] if not r['damaged'] else ['the driver sends the first segment alone']
+        notes += ['void'] if 'void' in r else []
+        others = ' | '.join(f"{r[form]['of_copy']:.2f}" for form in ('external', 'kept sum'))
+        yield f"| {r['kind']} | {r['size']} | {r['copy']['median'] / 1e6:.3g} M/s | {others} | {'; '.join(notes)} |"
+
+
+def file_name(title):
+    return re.sub('[^a-z0-9]+', '-', title.lower()).strip('-') + '.svg'
+
+
 def findings(rows, texts):
     """What is known of the goals that the run did not reach: what costs the time, what was tried."""
     for goal, text in texts.items():
@@ -71,7 +100,24 @@ def figures(results):
     counts = results.get('benches', {}).get('instructions')
     if counts:
         lines += ['### Instructions', '', *count_table(counts), '']
+    segments = results.get('benches', {}).get('external_segments')
+    if segments:
+        lines += ['### Copy or external segment', '', *segment_table(segments), '']
+    if results.get('points'):
+        lines += ['### End to end', '']
+        for title, _ in report.pictures(results):
+            lines += [f'![{title}](pictures/{file_name(title)})', '']
+        lines += [*point_table(results['points']), '']
     return '\n'.join(lines)
+
+
+def draw(results):
+    """Makes the pictures anew; those of an earlier run go."""
+    PICTURES.mkdir(exist_ok=True)
+    for old in PICTURES.glob('*.svg'):
+        old.unlink()
+    for title, svg in report.pictures(results):
+        (PICTURES / file_name(title)).write_text(svg)
 
 
 def written(text, results):
@@ -88,7 +134,8 @@ def main():
     if a.run and a.run.resolve() != STORED:
         shutil.copyfile(a.run, STORED)
     text = PAGE.read_text()
-    new = written(text, json.loads(STORED.read_text()))
+    results = json.loads(STORED.read_text())
+    new = written(text, results)
     if a.check:
         if new != text:
             print('docs/performance.md is not what docs/performance.json says: run bench/harness/document.py',
@@ -96,6 +143,7 @@ def main():
             return 1
         return 0
     PAGE.write_text(new)
+    draw(results)
     return 0
 
 

@@ -115,9 +115,10 @@ def g5(options):
         t = totals(options, {name: (name, s) for name in ('fanfare embedded', 'testpmd')})
         near = (options.distance or 0) < NEAR_NS
         if size == 1400 and near:
-            value = t['fanfare embedded'] and {**t['fanfare embedded'], **{
-                k: t['fanfare embedded'][k] * size * 8 / 1e9 for k in ('median', 'least', 'most')}}
-            yield row('embedded, memif, 1400 octets, cores near', value, 'Gbit/s', 40, True, {'testpmd': t['testpmd']})
+            bits = {who: total and {**total, **{k: total[k] * size * 8 / 1e9 for k in ('median', 'least', 'most')}}
+                    for who, total in t.items()}
+            yield row('embedded, memif, 1400 octets, cores near', bits['fanfare embedded'], 'Gbit/s', 40, True,
+                      {'testpmd': bits['testpmd']})
         else:
             yield row(f'embedded, memif, {size} octets', t['fanfare embedded'], 'messages/s', wanted, True,
                       {'testpmd': t['testpmd']}, 'testpmd', note='' if near else 'cores far')
@@ -129,14 +130,17 @@ def g6(options):
         'one': lambda: parts.fan_out(options, 1, 0, seconds),
         'eight': lambda: parts.fan_out(options, 8, 0, seconds),
         'paced, none': lambda: parts.fan_out(options, 0, M, seconds),
+        'paced, one': lambda: parts.fan_out(options, 1, M, seconds),
         'paced, eight': lambda: parts.fan_out(options, 8, M, seconds)})
     one = summary(found['one'])
     yield row('one reader, packed, 100 octets', one, 'messages/s', 20 * M)
     together = {k: summary(found[k], lambda r: r['all_readers_per_second']) for k in ('one', 'eight')}
     yield row('eight readers together, of one', together['eight'], 'messages/s', 1, True, {'one': together['one']}, 'one')
-    ticks = {k: summary(found[k], lambda r: r['writer_ticks']) for k in ('paced, none', 'paced, eight')}
+    ticks = {k: summary(found[k], lambda r: r['writer_ticks']) for k in ('paced, none', 'paced, one', 'paced, eight')}
     yield row('eight readers at 1 M/s, writer\'s ticks a message', ticks['paced, eight'], 'ticks', 1.05, False,
               {'none': ticks['paced, none']}, 'none')
+    yield row('eight readers at 1 M/s, writer\'s ticks, of those with one reader', ticks['paced, eight'], 'ticks', 1.05,
+              False, {'one': ticks['paced, one']}, 'one')
     yield row('eight readers, writer\'s instructions a message',
               constant(parts.instructions(options, 'send-local-8')), 'instructions', 1.05, False,
               {'one': constant(parts.instructions(options, 'send-local-1'))}, 'one')

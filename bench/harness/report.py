@@ -4,12 +4,19 @@ import re
 
 from harness import goals, plots
 
-STYLE = """
+COLOURS = """
 :root { --ink: #1c2430; --soft: #667080; --paper: #fff; --line: #dde2e8; --good: #0a7a3d; --bad: #b3261e;
   --c0: #1f6feb; --c1: #8250df; --c2: #57606a; --c3: #bf5b04; --c4: #0a7a3d; --c5: #b3261e; --c6: #0b7285; --c7: #99610a; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #97a1b0; --paper: #11151b; --line: #2b323c;
   --good: #4cc38a; --bad: #ff7b72; --c0: #6cb0ff; --c1: #c297ff; --c2: #a6b0bd; --c3: #ffa657; --c4: #4cc38a;
   --c5: #ff7b72; --c6: #56d4dd; --c7: #e3b341; } }
+"""
+DRAWN = """
+svg text { fill: var(--soft); font-size: 12px; }
+text.x { text-anchor: middle; } text.y { text-anchor: end; } .grid { stroke: var(--line); }
+polyline, line { fill: none; stroke-width: 2; } .thin { stroke-width: 1; }
+""" + ''.join(f'.s{i} {{ stroke: var(--c{i}); }} .f{i} {{ fill: var(--c{i}); }}' for i in range(plots.SERIES))
+STYLE = COLOURS + """
 body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem auto;
   max-width: 1360px; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; } p.soft, td.soft { color: var(--soft); }
@@ -19,10 +26,8 @@ td.n { font-variant-numeric: tabular-nums; white-space: nowrap; } .yes { color: 
 .no { color: var(--bad); font-weight: 600; } .wide { overflow-x: auto; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); gap: 1.2rem; }
 figure { margin: 0; } figcaption { font-weight: 600; margin-bottom: .3rem; }
-svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 12px; }
-text.x { text-anchor: middle; } text.y { text-anchor: end; } .grid { stroke: var(--line); }
-polyline, line { fill: none; stroke-width: 2; } .thin { stroke-width: 1; }
-""" + ''.join(f'.s{i} {{ stroke: var(--c{i}); }} .f{i} {{ fill: var(--c{i}); }}' for i in range(plots.SERIES))
+svg { width: 100%; height: auto; }
+""" + DRAWN
 
 
 def _points(results, sweep):
@@ -128,6 +133,21 @@ def _point_table(points):
             f'{"".join(lines)}</table></div>')
 
 
+def _drawn(results):
+    return [figure for figure in (*_sweep_plots(results), *_delay_plot(results), *_micro_plots(results)) if figure]
+
+
+def pictures(results):
+    """(title, SVG that stands alone) of each plot of the page."""
+    for figure in _drawn(results):
+        title = html.unescape(re.search('<figcaption>(.*?)</figcaption>', figure)[1])
+        svg = re.search('<svg.*</svg>', figure)[0]
+        head = ('<svg xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif"', f'<style>{COLOURS}{DRAWN}'
+                f'</style><rect width="100%" height="100%" fill="var(--paper)"/>')
+        start, rest = svg.split('>', 1)
+        yield title, start.replace('<svg', head[0], 1) + '>' + head[1] + rest + '\n'
+
+
 def page(results):
     """The whole page."""
     m = results['machine']
@@ -143,7 +163,7 @@ def page(results):
         parts.append(f'<p class=no>{html.escape(name)} is void: {html.escape(why)}</p>')
     if results.get('goals'):
         parts.append(f"<h2>Goals</h2>{_goal_table(results['goals'])}")
-    drawn = [*_sweep_plots(results), *_delay_plot(results), *_micro_plots(results)]
+    drawn = _drawn(results)
     if drawn:
         parts.append(f'<h2>Plots</h2><div class=plots>{"".join(drawn)}</div>')
     if results.get('points'):
