@@ -2,6 +2,7 @@
 // instructions (valgrind --tool=callgrind --toggle-collect=fanfare_counted):
 //   core_count WHAT PACKETS [--level scalar|avx2|avx512]
 // WHAT: receive-STAGE-TSDU (receive-worker-100, receive-decode-2, ...), receive-packed-OCTETS,
+// receive-sessions-COUNT-RUN (TSDU 100, so many sessions in turn, RUN packets of each in a row),
 // send-OCTETS, send-packed-OCTETS, send-local-READERS (packed, 100 octets, through the worker's
 // copy to so many readers), publish-OCTETS. Prints what it did, one line of JSON: packets and
 // messages that ran inside fanfare_counted().
@@ -60,6 +61,12 @@ Done receive(std::string_view what, std::uint64_t packets, const checksum::Kerne
     if (take(what, "packed-")) {
         plan.message = number(what);
         plan.tsdu = 1400;
+    } else if (take(what, "sessions-")) {
+        const std::size_t dash = what.find('-');
+        if (dash == std::string_view::npos) throw std::runtime_error("no run after the sessions");
+        plan.sessions = static_cast<std::uint32_t>(number(what.substr(0, dash)));
+        plan.run = static_cast<std::uint32_t>(number(what.substr(dash + 1)));
+        plan.frames = 8000;
     } else {
         const std::size_t dash = what.find('-');
         for (stage = 0; stage < kStages; ++stage) {

@@ -31,6 +31,7 @@ LIMITED = {
     'receive, TSDU 100': ('receive-worker-100', True),
     'receive, TSDU 1400': ('receive-worker-1400', True),
     'receive, packed, 64': ('receive-packed-64', True),
+    'receive, 100 sessions in turn': ('receive-sessions-100-1', True),
     'send, 100': ('send-100', False),
     'send, packed, 64': ('send-packed-64', False),
 }

@@ -7,11 +7,20 @@
 
 namespace fanfare::dataplane {
 
+namespace {
+
+// What is announced beyond a burst's needs, as a share of the window that readers do without: a
+// store into the region every few dozen packets, not every burst.
+constexpr std::uint64_t kAnnouncedAhead = 64;
+
+}  // namespace
+
 ReceiveSession::ReceiveSession(const ReceiveSpec& s, const checksum::Kernels& kernels)
-    : spec(s),
-      receiver(s.parameters,
+    : receiver(s.parameters,
                {{s.index, s.index_entries}, {s.log, static_cast<std::size_t>(s.log_bytes)}},
-               kernels) {
+               kernels),
+      region_(s.region),
+      spec(s) {
     if (!s.repairer) return;
     // What the bucket of repairs must let pass at least: a datagram of the largest MTU.
     constexpr std::uint16_t kLargestDatagram = 9216;
@@ -33,7 +42,7 @@ void ReceiveSession::start(const engine::ReceiverIdentity& identity, std::uint32
     lead_ = 0;
     repairs = identity.repairs;
     store_retry_at = 0;
-    room_ = {};
+    room_ = announced_ = {};
     receiver.start(identity, seed, now);
     if (repairer) repairer->start(identity);
     ipc::set_identity(*spec.region, identity.tsi, identity.group, identity.ip_source,
@@ -41,26 +50,29 @@ void ReceiveSession::start(const engine::ReceiverIdentity& identity, std::uint32
 }
 
 void ReceiveSession::reserve() {
-    const engine::Reservation room = receiver.open_burst(burst_bytes);
-    room_ = room;
-    // Readers hold these lines: what takes them back overlaps with the fetch of the room.
-    __builtin_prefetch(&spec.region->reserved_log, 1);
-    __builtin_prefetch(&spec.region->lead, 1);
-    receiver.prefetch_room();
+    room_ = receiver.open_burst(burst_bytes);
+    receiver.prefetch_room(burst_bytes);
+    // Readers hold this line: what takes it back overlaps with the fetch of the room.
+    __builtin_prefetch(&region_->lead, 1);
+    if (room_.log_position <= announced_.log_position && room_.ordinal <= announced_.ordinal) {
+        return;
+    }
+    announced_ = {room_.log_position + spec.log_bytes / kAnnouncedAhead,
+                  room_.ordinal + spec.index_entries / kAnnouncedAhead};
     // Partner: the reader's acquire fence before it loads these again (client/core/message_reader).
-    spec.region->reserved_log.store(room.log_position, std::memory_order_relaxed);
-    spec.region->reserved_ordinal.store(room.ordinal, std::memory_order_relaxed);
+    region_->reserved_log.store(announced_.log_position, std::memory_order_relaxed);
+    region_->reserved_ordinal.store(announced_.ordinal, std::memory_order_relaxed);
 }
 
 bool ReceiveSession::store_lead() {
     const std::uint64_t next = receiver.next_ordinal();
     if (next == lead_) return false;
     if (lead_ == 0) {
-        spec.region->start_ordinal.store(receiver.start_ordinal(), std::memory_order_relaxed);
+        region_->start_ordinal.store(receiver.start_ordinal(), std::memory_order_relaxed);
     }
     lead_ = next;
     // Partner: the reader's acquire; entries and payload before it were written before.
-    spec.region->lead.store(next, std::memory_order_release);
+    region_->lead.store(next, std::memory_order_release);
     return true;
 }
 

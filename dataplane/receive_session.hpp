@@ -29,8 +29,9 @@ struct alignas(ipc::kCacheLine) ReceiveSession {
     // Gives the session to a source that was heard, and writes who it is into the region.
     void start(const engine::ReceiverIdentity& identity, std::uint32_t interface,
                std::uint16_t udp_port, std::uint64_t seed, Nanos now);
-    // Announces how far the coming burst may overwrite. The caller makes one release fence for all
-    // sessions of the burst before it hands in the first packet.
+    // Announces how far the coming burst may overwrite, and somewhat more, so that many bursts find
+    // it said already. The caller makes one release fence for all sessions of the burst before it
+    // hands in the first packet.
     void reserve();
     // Whether there is something for a reader: an ODATA was accepted (wsrm.md 4.4), or the only
     // ones were lost and their repairs are here: a source that was heard from its start has lost
@@ -38,12 +39,14 @@ struct alignas(ipc::kCacheLine) ReceiveSession {
     bool has_data() const {
         return receiver.saw_data() || receiver.next_ordinal() > receiver.start_ordinal();
     }
-    // Fetches what the worker and the window's reservation will look at.
+    // Fetches what the worker looks at for each burst: the first two lines.
     void prefetch() const {
-        __builtin_prefetch(&spec);
-        __builtin_prefetch(&receiver);
-        __builtin_prefetch(&slot, 1);
-        __builtin_prefetch(&readers, 1);
+        __builtin_prefetch(this, 1);
+        __builtin_prefetch(reinterpret_cast<const std::byte*>(this) + ipc::kCacheLine, 1);
+    }
+    // Whether the packet is of this session: of its TSI it is.
+    bool heard_on(std::uint32_t on, std::uint16_t udp, Address to) const {
+        return interface == on && udp_port == udp && group == to;
     }
     // Publishes what is contiguous now; true when readers may want to wake.
     bool store_lead();
@@ -56,34 +59,41 @@ struct alignas(ipc::kCacheLine) ReceiveSession {
     // When the engine's objects want to be called next.
     Nanos next_deadline() const;
 
-    ReceiveSpec spec;
+    // What each burst looks at stands first, on two lines: with many sessions each line is a wait.
     engine::Receiver receiver;
-    std::unique_ptr<engine::LocalRepairer> repairer;  // null: this host is none
-    Snapshot<ReceiveSnapshot> snapshot;
 
-    // The worker's own.
-    std::uint32_t slot = 0;       // its timer
-    std::uint32_t interface = 0;  // where its first packet came in; copies elsewhere are ignored
+  private:
+    ipc::ReceiveHeader* const region_;  // spec.region
+    std::uint64_t lead_ = 0;            // as it stands in the region
+
+  public:
+    std::uint32_t interface = 0;    // where its first packet came in; copies elsewhere are ignored
+    Address group, ip_source;       // of its identity
+    std::uint32_t burst_bytes = 0;  // payload that this burst brings at most
+    std::uint32_t readers = ReaderPool::kNone;
     std::uint16_t udp_port = 0;
-    Address group, ip_source;  // of its identity
+    std::uint8_t burst_first = 0, burst_last = 0, burst_count = 0;  // its packets in the batch
+    bool opened = false;                                            // session_opened was told
+    bool ended = false;                                             // end is published
+    bool touched = false;                                           // stands in this turn's list
+    bool in_burst = false;                                          // stands in this burst's list
+    bool wake_wanted = false;
+
+  private:
+    engine::Reservation room_{};       // of the last reserve()
+    engine::Reservation announced_{};  // at least room_: what the region says
+
+  public:
+    std::uint32_t slot = 0;    // its timer
     Address heard_alone;       // what IGMP is told to let through; none: any source
     bool in_group = false;     // IGMP and the interface's ports know of it
     bool has_hop = false;      // nexthop_learnt is known
-    MacAddress hop;            // Ethernet source of the last SPM
     bool repairs = false;      // answers NAKs for the source
+    MacAddress hop;            // Ethernet source of the last SPM
     Nanos store_retry_at = 0;  // a repair out of the store waits until then
-    bool opened = false;       // session_opened was told
-    bool ended = false;        // end is published
-    bool touched = false;      // stands in this turn's list
-    bool in_burst = false;     // stands in this burst's list
-    std::uint8_t burst_first = 0, burst_last = 0, burst_count = 0;  // its packets in the batch
-    std::size_t burst_bytes = 0;  // payload that this burst brings at most
-    bool wake_wanted = false;
-    std::uint32_t readers = ReaderPool::kNone;
-
-  private:
-    std::uint64_t lead_ = 0;
-    engine::Reservation room_{};  // of the last reserve()
+    ReceiveSpec spec;
+    std::unique_ptr<engine::LocalRepairer> repairer;  // null: this host is none
+    Snapshot<ReceiveSnapshot> snapshot;
 };
 
 }  // namespace fanfare::dataplane

@@ -22,10 +22,6 @@ class SessionTable {
         mask_ = slots - 1;
     }
 
-    // Fetches what find() will look at. Nothing to do for the session found last.
-    void prefetch(std::uint64_t key) const {
-        if (last_key_ != key || last_ == nullptr) __builtin_prefetch(&slots_[home(key)]);
-    }
     Session* find(const Tsi& tsi) const { return find(tsi.key()); }
     // By Tsi::key().
     Session* find(std::uint64_t key) const {
@@ -48,7 +44,7 @@ class SessionTable {
         for (; slots_[i].session != nullptr; i = (i + 1) & mask_) {
             if (slots_[i].key == key) return false;
         }
-        slots_[i] = {key, home(key), session};
+        slots_[i] = {key, session};
         ++count_;
         return true;
     }
@@ -64,7 +60,7 @@ class SessionTable {
         last_ = nullptr;
         // Entries behind the hole that a probe would no longer reach move into it.
         for (std::size_t k = (i + 1) & mask_; slots_[k].session != nullptr; k = (k + 1) & mask_) {
-            if (((k - slots_[k].home) & mask_) < ((k - i) & mask_)) continue;
+            if (((k - home(slots_[k].key)) & mask_) < ((k - i) & mask_)) continue;
             slots_[i] = slots_[k];
             i = k;
         }
@@ -76,7 +72,6 @@ class SessionTable {
   private:
     struct Slot {
         std::uint64_t key = 0;
-        std::size_t home = 0;
         Session* session = nullptr;
     };
     std::size_t home(std::uint64_t key) const { return Tsi::hash(key) & mask_; }

@@ -168,6 +168,11 @@ std::size_t WorkerCore::tick(Nanos now) {
         ++work;
         if (slot < receiver_slots_.size()) {
             ReceiveSession& session = *receiver_slots_[slot];
+            // Data in order moved the deadline on and left the timer.
+            if (const Nanos deadline = session.next_deadline(); deadline > now) {
+                if (deadline != kNever) wheel_.set(slot, deadline);
+                continue;
+            }
             engine::Output out(room(session.interface));
             session.receiver.on_tick(now, out);
             if (session.repairs) session.repairer->on_tick(session.repair_window(), now, out);

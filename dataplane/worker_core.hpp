@@ -118,16 +118,29 @@ class WorkerCore {
         net::IgmpHost igmp;
         UdpPorts udp_ports;
     };
+    // What is known of a packet's sessions: nothing, the receiver of its TSI, all.
+    enum class Sought : std::uint8_t { no, by_tsi, yes };
     // A PGM packet on its way to a session.
     struct Incoming : engine::Received {
         Address to;
         std::uint32_t interface = 0;
         std::uint16_t udp_port = 0;
-        std::uint8_t next = 0;            // place in the batch of the receiver's next packet
-        bool sought = false;              // receiver and source stand
-        const MacAddress* mac = nullptr;  // Ethernet source, of frames from the wire
+        std::uint8_t next = 0;  // place in the batch of the receiver's next packet
+        Sought sought = Sought::no;
+        // From the wire as it came; empty: from elsewhere, or by the kernel's hand.
+        std::span<const std::byte> frame;
         ReceiveSession* receiver = nullptr;
         SourceSession* source = nullptr;
+        // Requires `frame`.
+        const MacAddress& ethernet_source() const {
+            static_assert(sizeof(MacAddress) == 6 && alignof(MacAddress) == 1);
+            return *reinterpret_cast<const MacAddress*>(frame.data() + 6);
+        }
+    };
+    // A frame that looked like data of an open session, and is not.
+    struct Stranger {
+        std::uint32_t interface;
+        std::span<const std::byte> frame;
     };
     struct Membership {
         std::uint32_t interface;
@@ -174,7 +187,8 @@ class WorkerCore {
     bool find_sessions(Incoming& packet, Nanos now);
     ReceiveSession* open_receiver(const Incoming& packet, Nanos now);
     void deliver(Nanos now);
-    void seek(Nanos now);
+    bool seek(Incoming& packet, Nanos now);
+    void deliver_strangers(Nanos now);
     void deliver_run(ReceiveSession& session, Nanos now);
     void deliver_to_receiver(ReceiveSession& session, const Incoming& packet, Nanos now);
     void deliver_to_source(const Incoming& packet, Nanos now);
@@ -274,6 +288,8 @@ class WorkerCore {
 
     std::array<Incoming, kBurst> batch_;
     std::size_t batch_count_ = 0;
+    std::array<Stranger, kBurst> strangers_;
+    std::size_t strangers_count_ = 0;
     std::vector<ReceiveSession*> burst_;  // receivers of the batch
     std::vector<ReceiveSession*> touched_receivers_, wake_receivers_;
     std::vector<SourceSession*> touched_sources_, wake_sources_;

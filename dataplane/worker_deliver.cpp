@@ -3,56 +3,53 @@
 #include <array>
 #include <atomic>
 #include <span>
+#include <utility>
 
 #include "dataplane/worker_core.hpp"
 
 namespace fanfare::dataplane {
 
-// Finds the sessions of a batch. What a session needs lies in a few dozen lines that many sessions
-// push out of the near caches, each behind the one before: the batch goes through them step by
-// step, so that the waits for one packet's session overlap with those for the others'.
-void WorkerCore::seek(Nanos now) {
-    const ReceiveSession* before = nullptr;
-    for (std::size_t i = 0; i < batch_count_; ++i) {
-        const Incoming& packet = batch_[i];
-        if (packet.sought) continue;
-        const ReceiveSession* const session = receivers_.find(packet.packet.tsi());
-        if (session != nullptr && session != before) session->prefetch();
-        before = session;
+// Whom a packet concerns. False when that is a matter for on_frame.
+bool WorkerCore::seek(Incoming& packet, Nanos now) {
+    if (packet.sought == Sought::no) {
+        find_sessions(packet, now);
+        return true;
     }
-    before = nullptr;
-    for (std::size_t i = 0; i < batch_count_; ++i) {
-        Incoming& packet = batch_[i];
-        if (!packet.sought) find_sessions(packet, now);
-        if (packet.receiver != nullptr && packet.receiver != before)
-            packet.receiver->receiver.prefetch();
-        before = packet.receiver;
-    }
+    const ReceiveSession& session = *packet.receiver;
+    return session.heard_on(packet.interface, packet.udp_port, packet.to) &&
+           session.ip_source == packet.ip_source;
 }
 
-// Hands the batch to its sessions, to each all its packets in order.
+// Hands the batch to its sessions, to each all its packets in order. What a session needs lies in
+// a dozen lines that many sessions push out of the near caches: all sessions of the batch go
+// through each step together and fetch what the next one reads, so that their waits overlap.
 void WorkerCore::deliver(Nanos now) {
     if (batch_count_ == 0) return;
-    seek(now);
     burst_.clear();
     bool for_sources = false;
     for (std::size_t i = 0; i < batch_count_; ++i) {
         const auto place = static_cast<std::uint8_t>(i);
-        ReceiveSession* const session = batch_[i].receiver;
-        for_sources |= batch_[i].source != nullptr;
+        Incoming& packet = batch_[i];
+        if (packet.sought != Sought::yes && !seek(packet, now)) {
+            strangers_[strangers_count_++] = {packet.interface, packet.frame};
+            continue;
+        }
+        ReceiveSession* const session = packet.receiver;
+        for_sources |= packet.source != nullptr;
         if (session == nullptr) continue;
         if (!session->in_burst) {
             session->in_burst = true;
             session->burst_bytes = 0;
             session->burst_count = 0;
             session->burst_first = place;
+            session->receiver.prefetch();
             burst_.push_back(session);
         } else {
             batch_[session->burst_last].next = place;
         }
         session->burst_last = place;
         ++session->burst_count;
-        session->burst_bytes += batch_[i].packet.payload.size();
+        session->burst_bytes += static_cast<std::uint32_t>(packet.packet.payload.size());
     }
     for (ReceiveSession* session : burst_) session->reserve();
     // Between the reservations and the first octet that they allow to be overwritten; partner: the
@@ -65,6 +62,15 @@ void WorkerCore::deliver(Nanos now) {
         }
     }
     batch_count_ = 0;
+    if (strangers_count_ > 0) deliver_strangers(now);
+}
+
+void WorkerCore::deliver_strangers(Nanos now) {
+    const std::size_t count = std::exchange(strangers_count_, 0);
+    for (std::size_t i = 0; i < count; ++i) {
+        on_frame(strangers_[i].interface, strangers_[i].frame, false, now);
+    }
+    deliver(now);
 }
 
 void WorkerCore::deliver_run(ReceiveSession& session, Nanos now) {
@@ -75,6 +81,9 @@ void WorkerCore::deliver_run(ReceiveSession& session, Nanos now) {
         place = batch_[place].next;
     }
     std::span<const engine::Received* const> run(packets.data(), session.burst_count);
+    // Data in order changes nothing that settling looks at but the lead, which is stored here, and
+    // the timer, which only moves away: tick() finds out when it goes off.
+    bool calm = session.opened;
     while (!run.empty()) {
         const std::size_t taken = session.receiver.take_in_order(run, now);
         if (taken > 0) {
@@ -82,12 +91,13 @@ void WorkerCore::deliver_run(ReceiveSession& session, Nanos now) {
             run = run.subspan(taken);
             if (run.empty()) break;
         }
+        calm = false;
         deliver_to_receiver(session, static_cast<const Incoming&>(*run.front()), now);
         run = run.subspan(1);
     }
     session.in_burst = false;
     if (session.store_lead()) want_wake(session);
-    touch(session);
+    if (!calm) touch(session);
 }
 
 void WorkerCore::deliver_to_receiver(ReceiveSession& session, const Incoming& packet, Nanos now) {
@@ -100,8 +110,8 @@ void WorkerCore::deliver_to_receiver(ReceiveSession& session, const Incoming& pa
                                               out);
     counters().verdicts[static_cast<std::size_t>(verdict)].add();
     if (packet.packet.type == wire::Type::spm && verdict == engine::Verdict::accepted &&
-        packet.mac != nullptr && !net::is_group_mac(*packet.mac)) {
-        session.hop = *packet.mac;
+        !packet.frame.empty() && !net::is_group_mac(packet.ethernet_source())) {
+        session.hop = packet.ethernet_source();
         session.has_hop = true;
     }
     if (!out.frames().empty() || !out.events().empty()) commit_receiver(session, out, now);

@@ -12,11 +12,12 @@ std::size_t WorkerCore::on_frames(std::uint32_t interface, std::span<const RxFra
                                   Nanos now) {
     std::uint64_t bytes = 0;
     for (std::size_t i = 0; i < frames.size(); ++i) {
-        // Two cache lines hold every header; far enough ahead that they are there in time.
+        // Three cache lines hold every header and all of a short message; far enough ahead that
+        // they are there in time.
         constexpr std::size_t kAhead = 4;
         if (i + kAhead < frames.size()) {
-            __builtin_prefetch(frames[i + kAhead].data);
-            __builtin_prefetch(frames[i + kAhead].data + 64);
+            for (std::size_t at = 0; at < 3 * ipc::kCacheLine; at += ipc::kCacheLine)
+                __builtin_prefetch(frames[i + kAhead].data + at);
         }
         const RxFrame& frame = frames[i];
         bytes += frame.length;
@@ -120,17 +121,16 @@ bool WorkerCore::on_usual_frame(std::uint32_t interface, std::span<const std::by
     packet.to = net::load_address(ip + 16);
     packet.ip_source = net::load_address(ip + 12);
     // Who sends from our own address is our own frame come back, or nobody to be heard.
-    if (session->interface != interface || session->udp_port != udp_port ||
-        session->group != packet.to || packet.ip_source != session->ip_source ||
-        packet.ip_source == on.spec.address) {
-        return false;
-    }
+    if (packet.ip_source == on.spec.address) return false;
+    // Its lines are on their way: the rest is compared when the batch is full.
+    session->prefetch();
     packet.tpdu = tpdu;
     packet.interface = interface;
     packet.udp_port = udp_port;
-    packet.mac = nullptr;  // nothing is learnt from data
+    packet.frame = frame;
     packet.receiver = session;
     packet.source = nullptr;
+    packet.sought = Sought::by_tsi;
     ++batch_count_;
     return true;
 }
@@ -252,11 +252,9 @@ void WorkerCore::on_pgm(std::uint32_t interface, std::span<const std::byte> fram
     packet.to = datagram.ip.destination;
     packet.interface = interface;
     packet.udp_port = datagram.udp_port;
-    // Both stand in the frame, which outlives the batch.
-    static_assert(sizeof(MacAddress) == 6 && alignof(MacAddress) == 1);
-    packet.mac = frame.empty() ? nullptr : reinterpret_cast<const MacAddress*>(frame.data() + 6);
-    packet.sought = false;
-    receivers_.prefetch(packet.packet.tsi().key());
+    packet.frame = frame;  // outlives the batch
+    packet.sought = Sought::no;
+    if (const ReceiveSession* session = receivers_.find(packet.packet.tsi())) session->prefetch();
     ++batch_count_;
 }
 
@@ -264,7 +262,7 @@ void WorkerCore::on_pgm(std::uint32_t interface, std::span<const std::byte> fram
 bool WorkerCore::find_sessions(Incoming& packet, Nanos now) {
     const Tsi tsi = packet.packet.tsi();
     const bool multicast = packet.to.is_multicast();
-    packet.sought = true;
+    packet.sought = Sought::yes;
     packet.receiver = nullptr;
     packet.source = nullptr;
     if (packet.packet.towards_source()) {
@@ -284,8 +282,8 @@ bool WorkerCore::find_sessions(Incoming& packet, Nanos now) {
             receiver = open_receiver(packet, now);
         }
         // The same session on another interface, group or port is not this one.
-        if (receiver != nullptr && receiver->interface == packet.interface &&
-            receiver->udp_port == packet.udp_port && receiver->group == packet.to) {
+        if (receiver != nullptr &&
+            receiver->heard_on(packet.interface, packet.udp_port, packet.to)) {
             packet.receiver = receiver;
         }
     }
@@ -371,7 +369,7 @@ void WorkerCore::loop_back(Nanos now) {
                 packet.to = frame.destination;
                 packet.interface = note.interface;
                 packet.udp_port = note.udp_port;
-                packet.mac = nullptr;
+                packet.frame = {};
                 if (!find_sessions(packet, now)) continue;
                 counters().loopback_copies.add();
                 ++batch_count_;

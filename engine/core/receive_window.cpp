@@ -7,11 +7,11 @@ ReceiveWindow::ReceiveWindow(const ReceiveMemory& memory)
       log_(memory.log),
       index_mask_(memory.index.size() - 1),
       log_mask_(memory.log.size() - 1),
-      fragment_mask_(memory.index.size() / 2 - 1),
       half_(memory.index.size() / 2),
+      used_(true),
+      fragment_mask_(memory.index.size() / 2 - 1),
       held_most_(memory.log.size() / 4 * 3),
-      fragments_(memory.index.size() / 2),
-      used_(true) {
+      fragments_(memory.index.size() / 2) {
     clear();
 }
 
@@ -36,9 +36,12 @@ void ReceiveWindow::start(Sqn first) {
 
 Reservation ReceiveWindow::reserve(std::size_t payload_bytes) {
     std::uint64_t needed = payload_bytes;
-    const std::uint64_t laps = ((head_ & log_mask_) + payload_bytes) / log_.size();
-    // At a lap's end up to one packet's length is skipped.
-    if (laps > 0) needed += (laps + 1) * std::min<std::uint64_t>(payload_bytes, 0xFFFF);
+    const std::uint64_t end = (head_ & log_mask_) + payload_bytes;
+    if (end > log_mask_) {
+        // At a lap's end up to one packet's length is skipped.
+        const std::uint64_t laps = end / log_.size();
+        needed += (laps + 1) * std::min<std::uint64_t>(payload_bytes, 0xFFFF);
+    }
     log_reach_ = std::max(log_reach_, head_ + needed);
     if (started()) reach_ = next_ + half_;
     ordinal_reserved_ = std::max(ordinal_reserved_, started() ? reach_ : half_);

@@ -22,7 +22,8 @@ struct FragmentNote {
     std::uint32_t offset;
 };
 
-class ReceiveWindow {
+// On whole cache lines, of which a packet in order needs the first two.
+class alignas(64) ReceiveWindow {
   public:
     explicit ReceiveWindow(const ReceiveMemory& memory);
 
@@ -44,17 +45,28 @@ class ReceiveWindow {
     std::uint64_t head() const { return head_; }
 
     Reservation reserve(std::size_t payload_bytes);
-    // Fetches what reserve() and append() read, and where the next entry and its payload go.
+    // Fetches what reserve() and append() look at, and where the next entry and its payload go.
     void prefetch() const {
-        __builtin_prefetch(this);
-        __builtin_prefetch(&start_);
-        __builtin_prefetch(&used_);
+        __builtin_prefetch(this, 1);
+        __builtin_prefetch(&next_, 1);
     }
-    void prefetch_room() const {
+    void prefetch_room(std::size_t payload_bytes) const {
         __builtin_prefetch(&index_[next_ & index_mask_], 1);
         const std::byte* const room = &log_[head_ & log_mask_];
+        // To the last octet of a short packet: a store that waits for its line holds up all behind
+        // it. Further lines of a long one come by themselves, as they are written in order.
+        const std::size_t bytes = std::min<std::size_t>(payload_bytes, 256);
         __builtin_prefetch(room, 1);
         __builtin_prefetch(room + 64, 1);
+        for (std::size_t at = 128; at < bytes; at += 64) __builtin_prefetch(room + at, 1);
+        __builtin_prefetch(room + bytes, 1);
+    }
+    // Fetches where a next run like the one just appended will go.
+    void prefetch_next(std::size_t payload_bytes) const {
+        const std::byte* const room = &log_[head_ & log_mask_];
+        const std::size_t bytes = std::min<std::size_t>(payload_bytes, 1024);
+        for (std::size_t at = 64; at < bytes + 64; at += 64) __builtin_prefetch(room + at, 1);
+        __builtin_prefetch(&index_[(next_ + 4) & index_mask_], 1);
     }
 
     // The ordinal nearest to next() that has these low 32 bits. Requires started().
@@ -159,23 +171,26 @@ class ReceiveWindow {
     // No data that is not contiguous lies below this log position. Requires buffered_ > 0.
     std::uint64_t floor() const;
 
+    // What reserve() and append() look at.
     std::span<IndexEntry> index_;
     std::span<std::byte> log_;
-    std::uint64_t index_mask_, log_mask_, fragment_mask_, half_;
+    std::uint64_t index_mask_, log_mask_, half_;
+    std::uint64_t start_ = 0, next_ = 0, lead_ = 0, reach_ = 0;
+    std::uint64_t head_ = 0, log_reach_ = 0, ordinal_reserved_ = 0;
+    std::uint64_t buffered_ = 0;
+    std::uint32_t longest_ = 0;  // longest payload so far: what a missing number may need
+    bool used_ = false;
+
+    std::uint64_t highest_held_ = 0, base_ = 0;
+    std::uint64_t fragment_mask_;
     // Octets that may stand between the first missing number and the head. When it arrives at last,
     // all of them become readable at once, and whoever reads them is overtaken when the head comes
     // round: the fourth quarter (33 ms at 1 Gbit/s in 16 MiB) is the start that readers get.
     std::uint64_t held_most_;
     std::vector<FragmentNote> fragments_;
-    std::array<Gap, kGaps> gaps_;
     mutable std::uint64_t gaps_first_ = 0;
     std::uint64_t gaps_last_ = 0;
-
-    std::uint64_t start_ = 0, next_ = 0, lead_ = 0, reach_ = 0;
-    std::uint64_t head_ = 0, log_reach_ = 0, ordinal_reserved_ = 0;
-    std::uint64_t buffered_ = 0, highest_held_ = 0, base_ = 0;
-    std::uint32_t longest_ = 0;  // longest payload so far: what a missing number may need
-    bool used_ = false;
+    std::array<Gap, kGaps> gaps_;
 };
 
 }  // namespace fanfare::engine

@@ -151,15 +151,4 @@ Verdict Receiver::Parts::on_data(const wire::Packet& packet, std::span<const std
     return Verdict::accepted;
 }
 
-void Receiver::Parts::sample_window() {
-    const std::uint64_t trail = std::max(source_trail, window.start_ordinal());
-    const std::uint64_t sequences = window.lead() + 1 > trail ? window.lead() + 1 - trail : 0;
-    if (statistics.sequences_samples == 0 || sequences < statistics.sequences_min) {
-        statistics.sequences_min = sequences;
-    }
-    statistics.sequences_max = std::max(statistics.sequences_max, sequences);
-    statistics.sequences_sum += sequences;
-    ++statistics.sequences_samples;
-}
-
 }  // namespace fanfare::engine

@@ -35,10 +35,10 @@ inline constexpr Nanos kElectionBackoff = kMillisecond;
 struct Receiver::Parts {
     Parts(const ReceiverParameters& p, const ReceiveMemory& memory, const checksum::Kernels& k,
           const fec::Kernels& parity_kernels)
-        : join_limits{memory.index.size(), memory.log.size()},
-          parameters(p),
-          kernels(k),
+        : kernels(k),
           window(memory),
+          join_limits{memory.index.size(), memory.log.size()},
+          parameters(p),
           naks(p, static_cast<std::uint32_t>(memory.index.size() / 2)) {
         if (p.parity_bytes > 0) {
             parity =
@@ -46,48 +46,55 @@ struct Receiver::Parts {
         }
     }
 
+    // What take_in_order() looks at, on six cache lines: first, whether a run is possible and what
+    // its packets are held against;
+    alignas(64) const checksum::Kernels& kernels;
+    FragmentCheck fragments;
+    ReceiverIdentity identity;
+    SessionState state = SessionState::open;
+    bool spm_seen = false;
+    bool late_judged = false;
+    bool parity_on = false;  // the source announced parity and there is room for it
+    bool saw_data = false;
+    bool room_refused = false;  // the last data packet inside the window found no room
+    // what it moves on,
+    alignas(64) SessionEnd end;
+    std::uint64_t source_trail = 0;  // ordinal; 0 until known
+    std::uint64_t opened = 0;        // missing numbers before it have their NAK state
+    Nanos now = 0;
+    std::uint32_t jumps = 0;
+    bool stalled = false;
+    // what it counts (the statistics' first line),
+    alignas(64) ReceiverStatistics statistics;
+    // the rate,
+    alignas(64) RateMeter meter;
+    // and the window.
+    ReceiveWindow window;
+
     JoinLimits join_limits;
     ReceiverParameters parameters;
-    const checksum::Kernels& kernels;
-    ReceiverIdentity identity;
-    ReceiveWindow window;
-    FragmentCheck fragments;
     NakScheduler naks;
     SpmRequest spm_request;
     PollAnswer poll_answer;
     LossReport loss_report;
-    SessionEnd end;
     Random random;
-    RateMeter meter;
-    ReceiverStatistics statistics;
     std::unique_ptr<ParityGroups> parity;  // null: parity is ignored
     ParityTiming timing;
     PgmccReceiver congestion;
     Redirect redirect;
 
-    SessionState state = SessionState::open;
     ResetCause cause = ResetCause::none;
-    Address path;  // from the last SPM: where NAKs go
-    bool spm_seen = false;
+    Address path;                     // from the last SPM: where NAKs go
     bool naks_pause = false;          // OPT_NBR_UNREACH: until a regular SPM
     std::uint8_t reports_wanted = 0;  // bits of the last SPM's OPT_CRQST
     Sqn spm_sqn = 0;
-    std::uint64_t source_trail = 0;  // ordinal; 0 until known
-    std::uint64_t opened = 0;        // missing numbers before it have their NAK state
-    std::uint32_t jumps = 0;
     unsigned spmr_half = 0;  // of the pair of SPMRs, how many are out
-    bool saw_data = false;
     bool beginning = false;  // nothing was sent before the start
-    bool late_judged = false;
-    bool room_refused = false;  // the last data packet inside the window found no room
     bool used = false;
-    bool stalled = false;
-    bool parity_on = false;            // the source announced parity and there is room for it
-    bool on_demand = false;            // and answers parity NAKs
+    bool on_demand = false;            // parity_on, and the source answers parity NAKs
     std::uint8_t start_recovered = 0;  // the first number came out of parity; 2: OPT_SYN said so
     std::uint64_t parity_from = 0;     // groups before it can't be decoded
     std::uint64_t decode_waits = 0;    // a group that could be decoded if the log had room
-    Nanos now = 0;
 
     void start(const ReceiverIdentity& who, std::uint64_t seed, Nanos time) {
         if (used) {
@@ -230,7 +237,16 @@ struct Receiver::Parts {
     void send_ack(Output& out);
     void congestion_data(const wire::Packet& packet, Output& out);
     void send_nak(Address destination, std::span<const std::uint64_t> due, Output& out);
-    void sample_window();
+    void sample_window() {
+        const std::uint64_t trail = std::max(source_trail, window.start_ordinal());
+        const std::uint64_t sequences = window.lead() + 1 > trail ? window.lead() + 1 - trail : 0;
+        if (statistics.sequences_samples == 0 || sequences < statistics.sequences_min) {
+            statistics.sequences_min = sequences;
+        }
+        statistics.sequences_max = std::max(statistics.sequences_max, sequences);
+        statistics.sequences_sum += sequences;
+        ++statistics.sequences_samples;
+    }
 };
 
 }  // namespace fanfare::engine

@@ -40,24 +40,15 @@ bool Receiver::Parts::run_possible() const {
 
 void Receiver::prefetch() const {
     const Parts& r = *parts_;
-    r.window.prefetch();
-    const auto all_of = [](const void* from, std::size_t bytes) {
-        for (std::size_t at = 0; at < bytes; at += 64)
-            __builtin_prefetch(static_cast<const std::byte*>(from) + at, 1);
-    };
-    __builtin_prefetch(&r.identity);
-    __builtin_prefetch(&r.fragments, 1);
+    __builtin_prefetch(&r.kernels);
     __builtin_prefetch(&r.end, 1);
+    __builtin_prefetch(&r.statistics, 1);
     __builtin_prefetch(&r.meter, 1);
-    __builtin_prefetch(&r.statistics.odata_received, 1);
-    __builtin_prefetch(&r.statistics.sequences_min, 1);
-    __builtin_prefetch(&r.statistics.verdicts, 1);
-    all_of(&r.state, reinterpret_cast<const std::byte*>(&r.now + 1) -
-                         reinterpret_cast<const std::byte*>(&r.state));
+    r.window.prefetch();
 }
 
-void Receiver::prefetch_room() const {
-    parts_->window.prefetch_room();
+void Receiver::prefetch_room(std::size_t payload_bytes) const {
+    parts_->window.prefetch_room(payload_bytes);
 }
 
 std::size_t Receiver::take_in_order(std::span<const Received* const> packets, Nanos now) {
@@ -105,6 +96,7 @@ std::size_t Receiver::take_in_order(std::span<const Received* const> packets, Na
         }
     }
     if (count == 0) return 0;
+    window.prefetch_next(data_bytes);
     r.now = now;
     r.fragments.accept_whole();
     r.opened = window.next();

@@ -193,6 +193,35 @@ TEST_F(Hostile, FramesForOthersAreCounted) {
     expect_unharmed();
 }
 
+// What looks like data of an open session is found out when the whole batch stands.
+TEST_F(Hostile, FramesThatOnlyLookLikeASessionsAreJudgedByThemselvesAmongGoodOnes) {
+    const auto before = receiver.counters().frames_not_for_us.get();
+    std::vector<std::string> good;
+    for (int i = 0; i < 10; ++i) {
+        auto frame = odata();
+        frame[33] = std::byte{0x44};  // another group
+        mend_ip(frame);
+        receiver.port().inject(frame);
+        frame = odata();
+        frame[29] = std::byte{77};  // another source
+        mend_ip(frame);
+        receiver.port().inject(frame);
+        good.push_back(message_of(60, static_cast<std::uint32_t>(i)));
+        write(good.back());
+        sender.poll(network.now);
+    }
+    const std::size_t had = reading->messages.size();
+    network.settle();
+    EXPECT_EQ(receiver.counters().frames_not_for_us.get(), before + 10);
+    EXPECT_EQ(
+        receiver.counters().verdicts[static_cast<int>(engine::Verdict::untrusted_source)].get(),
+        10u);
+    ASSERT_EQ(reading->messages.size(), had + 10);
+    EXPECT_TRUE(std::equal(good.begin(), good.end(),
+                           reading->messages.begin() + static_cast<std::ptrdiff_t>(had)));
+    expect_unharmed();
+}
+
 TEST_F(Hostile, PacketsTowardsASourceThatIsNotHereAreCounted) {
     auto frame = odata();
     frame[30] = std::byte{10};

@@ -339,6 +339,50 @@ TEST_F(Sessions, ASourceThatOnlyAnnouncesGivesItsSpareBackWhenItFallsSilent) {
     EXPECT_EQ(receiver.counters().sessions_opened.get(), 0u);
 }
 
+TEST_F(Sessions, DataLeavesTheTimerOfSilenceWhereItIsAndSilenceIsStillNoticedInTime) {
+    connect();
+    const Nanos silence = receiver.receiver.silence_ns;
+    // Data alone, well beyond the time at which the first packet's timer goes off.
+    network.wire.hook = [](std::span<const std::byte> frame, const sim::SimPort&) {
+        return frame[23] != std::byte{113} || frame[38] == std::byte{4};
+    };
+    Nanos last = network.now;
+    for (const Nanos end = network.now + silence + 2 * kSecond; network.now < end;) {
+        write(*sending, "more");
+        network.settle();
+        last = network.now;
+        network.run(kSecond);
+    }
+    EXPECT_FALSE(window->ended);
+    network.wire.hook = [](std::span<const std::byte>, const sim::SimPort&) { return false; };
+    network.run(last + silence - kMillisecond - network.now);
+    EXPECT_FALSE(window->ended);
+    network.run(2 * kMillisecond);
+    EXPECT_TRUE(window->ended);
+    EXPECT_EQ(window->cause, ResetCause::sender_silent);
+}
+
+TEST_F(Sessions, RoomIsReservedBeforeItIsWrittenAndSaidOnceForManyPackets) {
+    connect();
+    const ipc::ReceiveHeader& header = *window->parts.header;
+    std::uint64_t said = 0, before = header.reserved_log.load();
+    std::uint64_t octets = 5;  // of "first"
+    for (int i = 0; i < 600; ++i) {
+        const std::string text = message_of(100, static_cast<std::uint32_t>(i));
+        write(*sending, text);
+        network.run(100 * kMicrosecond);
+        octets += text.size();
+        const std::uint64_t now = header.reserved_log.load();
+        EXPECT_GE(now, octets);
+        EXPECT_LE(now, octets + window->parts.log.size() / 32);
+        EXPECT_GE(header.reserved_ordinal.load(), header.lead.load());
+        said += now != before ? 1 : 0;
+        before = now;
+    }
+    EXPECT_GE(said, 2u);
+    EXPECT_LE(said, 20u);
+}
+
 TEST_F(Sessions, ASourceThatEndsWithoutDataTakesOneSpareAndNotOneForEachLastWord) {
     std::vector<std::byte> last;
     network.wire.hook = [&](std::span<const std::byte> frame, const sim::SimPort& from) {
