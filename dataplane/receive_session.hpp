@@ -44,7 +44,7 @@ struct alignas(ipc::kCacheLine) ReceiveSession {
         __builtin_prefetch(this, 1);
         __builtin_prefetch(reinterpret_cast<const std::byte*>(this) + ipc::kCacheLine, 1);
     }
-    // Whether the packet is of this session: of its TSI it is.
+    // Whether a packet of the session's TSI came the session's way.
     bool heard_on(std::uint32_t on, std::uint16_t udp, Address to) const {
         return interface == on && udp_port == udp && group == to;
     }

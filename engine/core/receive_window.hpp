@@ -12,6 +12,7 @@
 
 #include "engine/core/receiver.hpp"
 #include "engine/core/window_layout.hpp"
+#include "engine/prefetch.hpp"
 #include "engine/types.hpp"
 
 namespace fanfare::engine {
@@ -47,26 +48,26 @@ class alignas(64) ReceiveWindow {
     Reservation reserve(std::size_t payload_bytes);
     // Fetches what reserve() and append() look at, and where the next entry and its payload go.
     void prefetch() const {
-        __builtin_prefetch(this, 1);
-        __builtin_prefetch(&next_, 1);
+        prefetch_to_write(this);
+        prefetch_to_write(&next_);
     }
     void prefetch_room(std::size_t payload_bytes) const {
-        __builtin_prefetch(&index_[next_ & index_mask_], 1);
+        prefetch_to_write(&index_[next_ & index_mask_]);
         const std::byte* const room = &log_[head_ & log_mask_];
         // To the last octet of a short packet: a store that waits for its line holds up all behind
         // it. Further lines of a long one come by themselves, as they are written in order.
         const std::size_t bytes = std::min<std::size_t>(payload_bytes, 256);
-        __builtin_prefetch(room, 1);
-        __builtin_prefetch(room + 64, 1);
-        for (std::size_t at = 128; at < bytes; at += 64) __builtin_prefetch(room + at, 1);
-        __builtin_prefetch(room + bytes, 1);
+        prefetch_to_write(room);
+        prefetch_to_write(room + 64);
+        for (std::size_t at = 128; at < bytes; at += 64) prefetch_to_write(room + at);
+        prefetch_to_write(room + bytes);
     }
     // Fetches where a next run like the one just appended will go.
     void prefetch_next(std::size_t payload_bytes) const {
         const std::byte* const room = &log_[head_ & log_mask_];
         const std::size_t bytes = std::min<std::size_t>(payload_bytes, 1024);
-        for (std::size_t at = 64; at < bytes + 64; at += 64) __builtin_prefetch(room + at, 1);
-        __builtin_prefetch(&index_[(next_ + 4) & index_mask_], 1);
+        for (std::size_t at = 64; at < bytes + 64; at += 64) prefetch_to_write(room + at);
+        prefetch_to_write(&index_[(next_ + 4) & index_mask_]);
     }
 
     // The ordinal nearest to next() that has these low 32 bits. Requires started().
