@@ -4,7 +4,7 @@
 namespace fanfare {
 
 // A line that will be written. Not the compiler's own form: gcc 12 takes a function that does
-// nothing but fetch for one without effect and leaves it out, calls and all.
+// nothing but fetch, in a loop, for one without effect and leaves it out, calls and all.
 inline void prefetch_to_write(const void* address) {
 #if defined(__x86_64__)
     // A hint: CPUs that do not know it pass over it.
