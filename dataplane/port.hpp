@@ -4,7 +4,8 @@
 //
 // A datagram port (PortFacts::datagrams) stands on the kernel's IP instead of a link: the kernel
 // resolves next hops, answers echo and reports memberships. It brings PGM packets with their
-// addresses beside them, and takes frames that begin with the IP header.
+// addresses beside them, and takes the same: PGM packets whose TxFrame says source, destination,
+// UDP port, time to live, service and Router Alert.
 #pragma once
 
 #include <array>
@@ -50,7 +51,8 @@ struct PortFacts {  // taken once after start, again after a link event
 };
 
 // Frames lent by allocate() have kFrameHeadroom octets before `data`; the worker writes headers
-// into them and sets `prepended`, so the wire frame is [data - prepended, data + length).
+// into them and sets `prepended`, so the wire frame is [data - prepended, data + length). Frames of
+// a datagram port have no room in front and nothing is prepended to them.
 template <typename P>
 concept PacketPort = requires(P port, const P const_port, std::span<RxFrame> rx,
                               std::span<engine::TxFrame> tx, std::span<const MacAddress> groups) {

@@ -203,6 +203,7 @@ class WorkerCore {
     std::span<engine::TxFrame> room(std::uint32_t interface);
     void commit_source(SourceSession& session, engine::Output& out);
     void commit_receiver(ReceiveSession& session, engine::Output& out, Nanos now);
+    static void address(const Interface& on, engine::TxFrame& frame, std::uint16_t udp_port);
     void route(Interface& on, std::uint32_t interface, std::size_t place, const MacAddress* learnt,
                Nanos now);
     bool send_link_local(Interface& on, std::size_t length, std::uint16_t type,

@@ -54,7 +54,7 @@ std::unique_ptr<KernelPort> KernelPort::open(const KernelPortSettings& settings,
     std::unique_ptr<KernelPort> out(new KernelPort(settings));
     out->ring_ = ReceiveRing::open(2 * kUdpPortsMax, error);
     if (!out->ring_) return nullptr;
-    if (!out->pool_.open(kFrames, settings.mtu)) {
+    if (!out->pool_.open(kFrameBlocks, settings.mtu)) {
         error = "no memory for frames to send";
         return nullptr;
     }
@@ -144,12 +144,9 @@ std::size_t KernelPort::transmit(std::span<engine::TxFrame> tx) {
     std::size_t done = 0;
     while (done < tx.size()) {
         const std::size_t count = std::min(tx.size() - done, kBatch);
-        std::size_t good = 0;  // parsed, and of one UDP port
+        std::size_t good = 0;  // datagrams, and of one UDP port
         for (; good < count; ++good) {
-            const engine::TxFrame& frame = tx[done + good];
-            const std::byte* begin = frame.data - frame.prepended;
-            if (!parse_outgoing({begin, std::size_t{frame.prepended} + frame.length},
-                                outgoing_[good]) ||
+            if (!outgoing_of(tx[done + good], outgoing_[good]) ||
                 outgoing_[good].udp_port != outgoing_[0].udp_port)
                 break;
         }
@@ -209,10 +206,6 @@ std::size_t KernelPort::prepare(std::span<const Outgoing> datagrams, std::size_t
     while (count < kMessages && placed < datagrams.size()) {
         const std::size_t run = run_length(datagrams.subspan(placed), segments_max);
         const Outgoing& first = datagrams[placed];
-        for (std::size_t i = placed; i < placed + run; ++i) {
-            pieces_[i].iov_base = const_cast<std::byte*>(datagrams[i].payload.data());
-            pieces_[i].iov_len = datagrams[i].payload.size();
-        }
         sockaddr_in& name = names_[count];
         name = sockaddr_in{};
         name.sin_family = AF_INET;
@@ -223,11 +216,27 @@ std::size_t KernelPort::prepare(std::span<const Outgoing> datagrams, std::size_t
         header.msg_name = &name;
         header.msg_namelen = sizeof name;
         header.msg_iov = &pieces_[placed];
-        header.msg_iovlen = run;
+        header.msg_iovlen =
+            gather(datagrams.subspan(placed, run), std::span(pieces_).subspan(placed, run));
         header.msg_control = controls_[count].data();
         header.msg_controllen = write_control(controls_[count].data(), first, run);
         runs_[count++] = run;
         placed += run;
+    }
+    return count;
+}
+
+// Packets that stand one behind the other become one piece. Returns how many pieces.
+std::size_t KernelPort::gather(std::span<const Outgoing> run, std::span<iovec> pieces) {
+    std::size_t count = 0;
+    const std::byte* end = nullptr;
+    for (const Outgoing& one : run) {
+        if (one.payload.data() == end) {
+            pieces[count - 1].iov_len += one.payload.size();
+        } else {
+            pieces[count++] = {const_cast<std::byte*>(one.payload.data()), one.payload.size()};
+        }
+        end = one.payload.data() + one.payload.size();
     }
     return count;
 }

@@ -75,7 +75,7 @@ class KernelPort {
 
   private:
     // Frames lent at once: what a worker keeps ready and what waits to leave.
-    static constexpr std::size_t kFrames = 1024;
+    static constexpr std::size_t kFrameBlocks = 1024 / FramePool::kBlockFrames;
     // Datagrams looked at for one call of the kernel, and messages in it.
     static constexpr std::size_t kBatch = 256;
     static constexpr std::size_t kMessages = 64;
@@ -105,6 +105,7 @@ class KernelPort {
     bool follow_interface();
     std::size_t send(int socket, std::span<const Outgoing> datagrams);
     std::size_t prepare(std::span<const Outgoing> datagrams, std::size_t segments_max);
+    std::size_t gather(std::span<const Outgoing> run, std::span<iovec> pieces);
     std::size_t write_control(std::byte* control, const Outgoing& first, std::size_t segments);
     void count_calls();
 

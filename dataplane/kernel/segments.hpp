@@ -8,11 +8,12 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/core/output.hpp"
 #include "engine/types.hpp"
 
 namespace fanfare::dataplane::kernel {
 
-// What the kernel has to know of a datagram that the worker has put headers before.
+// What the kernel has to know of a packet that leaves as a datagram.
 struct Outgoing {
     Address destination;
     std::uint16_t udp_port = 0;  // source and destination alike
@@ -22,9 +23,16 @@ struct Outgoing {
     std::span<const std::byte> payload;
 };
 
-// Takes the IPv4 and UDP headers of `datagram` off. False when it is none: not UDP, a length that
-// does not fit, or no payload (a segment has at least an octet).
-bool parse_outgoing(std::span<const std::byte> datagram, Outgoing& out);
+// False when the frame can be none: raw PGM, or no payload (a segment has at least an octet).
+inline bool outgoing_of(const engine::TxFrame& frame, Outgoing& out) {
+    out.destination = frame.destination;
+    out.udp_port = frame.udp_port;
+    out.ttl = frame.ttl;
+    out.tos = frame.tos;
+    out.router_alert = frame.router_alert;
+    out.payload = {frame.data, frame.length};
+    return frame.udp_port != 0 && frame.length != 0;
+}
 
 // The kernel's limits for one call: UDP_MAX_SEGMENTS of the older kernels, and a frame below an
 // interface's gso_max_size (65,536 octets, Ethernet header and tag included). One octet more is

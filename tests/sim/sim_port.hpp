@@ -186,10 +186,11 @@ inline std::size_t SimPort::transmit(std::span<engine::TxFrame> tx) {
     for (auto& frame : tx.first(count)) {
         if (datagrams) {
             // Everybody's, as no table says whose the unicast ones are.
-            const std::byte* const ip = frame.data - frame.prepended;
-            const Address destination = dataplane::net::load_address(ip + 16);
+            const Address destination = frame.destination;
             const auto to = destination.is_multicast() ? dataplane::net::multicast_mac(destination)
                                                        : dataplane::net::kBroadcastMac;
+            dataplane::net::prepend_datagram(frame, {mac_, {}, 0, std::uint8_t(frame.tos >> 2)},
+                                             frame.udp_port);
             // A UDP port that is sent from hears answers too, wanted or not.
             dataplane::net::prepend_ethernet(frame, {mac_, {}, 0, 0}, to);
             dataplane::net::Datagram datagram;
