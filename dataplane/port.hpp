@@ -50,6 +50,22 @@ struct PortFacts {  // taken once after start, again after a link event
     bool datagrams = false;  // no link layer, no ARP, no IGMP: datagrams of PGM in UDP only
 };
 
+// What a worker that sleeps can wait for: descriptors that are readable while receive() has
+// something to look at. A port that has them offers `void wake_descriptors(WakeDescriptors&)
+// const`.
+struct WakeDescriptors {
+    std::array<int, 32> list{};
+    std::size_t count = 0;
+    bool complete = true;  // false: packets may come without any of them showing it
+    void add(int descriptor) {
+        if (count < list.size()) {
+            list[count++] = descriptor;
+        } else {
+            complete = false;
+        }
+    }
+};
+
 // Frames lent by allocate() have kFrameHeadroom octets before `data`; the worker writes headers
 // into them and sets `prepended`, so the wire frame is [data - prepended, data + length). Frames of
 // a datagram port have no room in front and nothing is prepended to them.
@@ -62,7 +78,8 @@ concept PacketPort = requires(P port, const P const_port, std::span<RxFrame> rx,
     // Fills a prefix of tx with empty frames and returns how many; fewer when the pool is short.
     // The caller owns them until transmit() takes them or give_back() returns them.
     { port.allocate(tx) } -> std::same_as<std::size_t>;
-    // Takes a prefix of tx and returns its size; the rest stays the caller's to try again.
+    // Takes a prefix of tx and returns its size; the rest stays the caller's to try again. A port
+    // that left frames of its own will, to send them with later ones, says how many: waiting().
     { port.transmit(tx) } -> std::same_as<std::size_t>;
     { port.give_back(tx) } -> std::same_as<void>;
     // Lets frames to these multicast MACs in: exact list, else all-multicast, else promiscuous.

@@ -130,6 +130,16 @@ bool KernelPort::next_message() {
     return true;
 }
 
+void KernelPort::wake_descriptors(WakeDescriptors& out) const {
+    for (const UdpPort& port : ports_) {
+        if (port.port == 0) continue;
+        out.add(port.unicast.get());
+        out.add(port.multicast.get());
+    }
+    // What is to be tried again later shows nowhere.
+    if (ring_->has_idle()) out.complete = false;
+}
+
 void KernelPort::release(std::span<RxFrame> rx) {
     for (const auto& frame : rx) {
         Lent& lent = *static_cast<Lent*>(frame.handle);
@@ -142,6 +152,9 @@ void KernelPort::release(std::span<RxFrame> rx) {
 
 std::size_t KernelPort::transmit(std::span<engine::TxFrame> tx) {
     std::size_t done = 0;
+    // Nothing has come to those that wait: they go as they are.
+    const bool may_wait = tx.size() > waiting_;
+    waiting_ = 0;
     while (done < tx.size()) {
         const std::size_t count = std::min(tx.size() - done, kBatch);
         std::size_t good = 0;  // datagrams, and of one UDP port
@@ -159,7 +172,8 @@ std::size_t KernelPort::transmit(std::span<engine::TxFrame> tx) {
             counters_.transmit_dropped.add();
         } else {
             from->used = ++sends_;
-            taken = send(from->unicast.get(), {outgoing_.data(), good});
+            taken = send(from->unicast.get(), {outgoing_.data(), good},
+                         may_wait && done + good == tx.size());
         }
         pool_.give_back(tx.subspan(done, taken));
         done += taken;
@@ -171,18 +185,20 @@ std::size_t KernelPort::transmit(std::span<engine::TxFrame> tx) {
 
 // How many of the datagrams are done with: all, or those before the first that shall be tried
 // again.
-std::size_t KernelPort::send(int socket, std::span<const Outgoing> datagrams) {
+std::size_t KernelPort::send(int socket, std::span<const Outgoing> datagrams, bool may_wait) {
     std::size_t done = 0;
     std::size_t alone = 0;  // datagrams up to here go one by one: the kernel refused them together
     while (done < datagrams.size()) {
         const bool single = done < alone;
         const auto rest = datagrams.subspan(done, single ? alone - done : std::size_t(-1));
-        const std::size_t count = prepare(rest, single ? 1 : segments_max_);
+        const std::size_t count = prepare(rest, single ? 1 : segments_max_, may_wait && !single);
         ++own_calls_;
         const int sent =
             sendmmsg(socket, messages_.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
         if (sent > 0) {
             for (int i = 0; i < sent; ++i) done += runs_[static_cast<std::size_t>(i)];
+            if (waiting_ != 0 && done + waiting_ == datagrams.size()) break;
+            waiting_ = 0;
             continue;
         }
         const int error = errno;
@@ -200,11 +216,22 @@ std::size_t KernelPort::send(int socket, std::span<const Outgoing> datagrams) {
     return done;
 }
 
-// Makes messages of a prefix of the datagrams; returns how many messages.
-std::size_t KernelPort::prepare(std::span<const Outgoing> datagrams, std::size_t segments_max) {
+// Makes messages of a prefix of the datagrams; returns how many messages. With `may_wait` new data
+// behind a full call that fills none itself is left out, and counted in waiting_: at such a pace
+// more comes with the next turn, and a call costs as much as its copy of some dozen packets.
+std::size_t KernelPort::prepare(std::span<const Outgoing> datagrams, std::size_t segments_max,
+                                bool may_wait) {
     std::size_t count = 0, placed = 0;
+    bool full = false;
     while (count < kMessages && placed < datagrams.size()) {
         const std::size_t run = run_length(datagrams.subspan(placed), segments_max);
+        const bool fills = is_full(datagrams.subspan(placed), run, segments_max);
+        if (may_wait && full && !fills && placed + run == datagrams.size() &&
+            datagrams.back().may_wait) {
+            waiting_ = run;
+            break;
+        }
+        full = full || fills;
         const Outgoing& first = datagrams[placed];
         sockaddr_in& name = names_[count];
         name = sockaddr_in{};

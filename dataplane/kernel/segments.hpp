@@ -20,6 +20,7 @@ struct Outgoing {
     std::uint8_t ttl = 0;
     std::uint8_t tos = 0;
     bool router_alert = false;
+    bool may_wait = false;  // for others, to fill a call with: new data alone
     std::span<const std::byte> payload;
 };
 
@@ -30,6 +31,7 @@ inline bool outgoing_of(const engine::TxFrame& frame, Outgoing& out) {
     out.ttl = frame.ttl;
     out.tos = frame.tos;
     out.router_alert = frame.router_alert;
+    out.may_wait = frame.kind == engine::FrameKind::odata;
     out.payload = {frame.data, frame.length};
     return frame.udp_port != 0 && frame.length != 0;
 }
@@ -70,6 +72,14 @@ inline std::size_t run_length(std::span<const Outgoing> datagrams, std::size_t s
         if (next.payload.size() < size) break;
     }
     return count;
+}
+
+// Whether a run of `count` from the first on leaves no place for another of the first one's size.
+inline bool is_full(std::span<const Outgoing> datagrams, std::size_t count,
+                    std::size_t segments_max) {
+    const Outgoing& first = datagrams[0];
+    return count >= segments_max ||
+           (count + 1) * first.payload.size() > run_bytes_max(first.router_alert);
 }
 
 // One received message: where its parts stand in the buffer that the kernel filled.

@@ -38,8 +38,9 @@ struct TxFrame {
     Address destination;  // group or unicast NLA
     Address source;       // IP source to bear; none: the host's own (a local repairer speaks as the
                           // source of the data, RFC 3208 9.5.2.1)
-    // Set by who lends it: this frame's memory comes right behind that of the frame lent before it,
-    // so its packet may begin where that one's ends, and many packets are one piece of memory.
+    // Set by who lends it: this frame's memory comes behind that of the frames lent before it with
+    // the same handle, and its packet may begin where one of theirs ends, so that many packets are
+    // one piece of memory.
     bool adjoins = false;
     void* handle = nullptr;  // the port's own; the engine leaves it alone
 };
@@ -48,7 +49,7 @@ struct TxFrame {
 // before anything was written to `next`. Its capacity reaches no further than before, as it only
 // moves towards the packet before it.
 inline void adjoin(const TxFrame& written, TxFrame& next) {
-    if (next.adjoins) next.data = written.data + written.length;
+    if (next.adjoins && next.handle == written.handle) next.data = written.data + written.length;
 }
 
 struct Event {
