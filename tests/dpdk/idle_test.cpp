@@ -8,6 +8,7 @@
 
 using namespace fanfare;
 using namespace fanfare::dataplane::dpdk;
+using fanfare::dataplane::WakeDescriptors;
 
 namespace {
 
