@@ -116,11 +116,12 @@ class alignas(ipc::kCacheLine) Worker {
                 if (queue.have() == 0) core_.send_outbound_ring(*outlet);
                 continue;
             }
-            if (!core_.has_port(outlet->interface) || queue.room_count() >= WorkerCore::kLent / 2 ||
-                queue.have() >= WorkerCore::kLent) {
+            const std::size_t most = core_.lent_most(*outlet);
+            if (!core_.has_port(outlet->interface) || queue.room_count() >= most / 2 ||
+                queue.have() >= most) {
                 continue;
             }
-            const auto places = queue.places().first(WorkerCore::kLent - queue.have());
+            const auto places = queue.places().first(most - queue.have());
             queue.added(ports_[outlet->interface]->allocate(places));
         }
     }
