@@ -36,7 +36,11 @@ class FrameQueue {
         returns_.reserve(2 * capacity);
     }
 
-    std::span<engine::TxFrame> room() { return {&frame(ready_), have_ - ready_}; }
+    std::span<engine::TxFrame> room() {
+        // Behind what another writer committed and what still waits here.
+        if (ready_ > 0 && ready_ < have_) engine::adjoin(frame(ready_ - 1), frame(ready_));
+        return {&frame(ready_), have_ - ready_};
+    }
     std::size_t room_count() const { return have_ - ready_; }
     std::size_t ready() const { return ready_; }
     std::size_t looped() const { return looped_; }
@@ -63,9 +67,12 @@ class FrameQueue {
     bool insert(const engine::TxFrame& frame) {
         if (have_ == capacity_) return false;
         if (front_ > capacity_) move_down();
-        this->frame(have_++) = this->frame(ready_);
+        // Neither it nor the one behind it has its neighbour in front any more.
+        engine::TxFrame& moved = this->frame(have_++) = this->frame(ready_);
+        moved.adjoins = false;
         this->frame(ready_) = frame;
         const std::size_t place = commit();
+        this->frame(ready_).adjoins = false;
         // It was looped when it was first queued.
         if (looped_ == place) looped_ = ready_;
         return true;

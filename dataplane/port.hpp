@@ -4,7 +4,8 @@
 //
 // A datagram port (PortFacts::datagrams) stands on the kernel's IP instead of a link: the kernel
 // resolves next hops, answers echo and reports memberships. It brings PGM packets with their
-// addresses beside them, and takes frames that begin with the IP header.
+// addresses beside them, and takes the same: PGM packets whose TxFrame says source, destination,
+// UDP port, time to live, service and Router Alert.
 #pragma once
 
 #include <array>
@@ -49,8 +50,25 @@ struct PortFacts {  // taken once after start, again after a link event
     bool datagrams = false;  // no link layer, no ARP, no IGMP: datagrams of PGM in UDP only
 };
 
+// What a worker that sleeps can wait for: descriptors that are readable while receive() has
+// something to look at. A port that has them offers `void wake_descriptors(WakeDescriptors&)
+// const`.
+struct WakeDescriptors {
+    std::array<int, 32> list{};
+    std::size_t count = 0;
+    bool complete = true;  // false: packets may come without any of them showing it
+    void add(int descriptor) {
+        if (count < list.size()) {
+            list[count++] = descriptor;
+        } else {
+            complete = false;
+        }
+    }
+};
+
 // Frames lent by allocate() have kFrameHeadroom octets before `data`; the worker writes headers
-// into them and sets `prepended`, so the wire frame is [data - prepended, data + length).
+// into them and sets `prepended`, so the wire frame is [data - prepended, data + length). Frames of
+// a datagram port have no room in front and nothing is prepended to them.
 template <typename P>
 concept PacketPort = requires(P port, const P const_port, std::span<RxFrame> rx,
                               std::span<engine::TxFrame> tx, std::span<const MacAddress> groups) {
@@ -60,7 +78,8 @@ concept PacketPort = requires(P port, const P const_port, std::span<RxFrame> rx,
     // Fills a prefix of tx with empty frames and returns how many; fewer when the pool is short.
     // The caller owns them until transmit() takes them or give_back() returns them.
     { port.allocate(tx) } -> std::same_as<std::size_t>;
-    // Takes a prefix of tx and returns its size; the rest stays the caller's to try again.
+    // Takes a prefix of tx and returns its size; the rest stays the caller's to try again. A port
+    // that left frames of its own will, to send them with later ones, says how many: waiting().
     { port.transmit(tx) } -> std::same_as<std::size_t>;
     { port.give_back(tx) } -> std::same_as<void>;
     // Lets frames to these multicast MACs in: exact list, else all-multicast, else promiscuous.

@@ -65,6 +65,19 @@ class alignas(ipc::kCacheLine) Worker {
     // fence, poll() once more, and sleep only if that found nothing.
     Nanos next_deadline(Nanos now) const { return core_.next_deadline(now); }
     bool stopped() const { return core_.stopped(); }
+    // Where what comes to the ports shows.
+    WakeDescriptors wake_descriptors() const {
+        WakeDescriptors out;
+        for (std::uint32_t i = 0; i < ports_.size(); ++i) {
+            if (ports_[i] == nullptr || !core_.has_port(i)) continue;
+            if constexpr (requires { ports_[i]->wake_descriptors(out); }) {
+                ports_[i]->wake_descriptors(out);
+            } else {
+                out.complete = false;
+            }
+        }
+        return out;
+    }
 
   private:
     using Outlet = WorkerCore::Outlet;
@@ -103,11 +116,12 @@ class alignas(ipc::kCacheLine) Worker {
                 if (queue.have() == 0) core_.send_outbound_ring(*outlet);
                 continue;
             }
-            if (!core_.has_port(outlet->interface) || queue.room_count() >= WorkerCore::kLent / 2 ||
-                queue.have() >= WorkerCore::kLent) {
+            const std::size_t most = core_.lent_most(*outlet);
+            if (!core_.has_port(outlet->interface) || queue.room_count() >= most / 2 ||
+                queue.have() >= most) {
                 continue;
             }
-            const auto places = queue.places().first(WorkerCore::kLent - queue.have());
+            const auto places = queue.places().first(most - queue.have());
             queue.added(ports_[outlet->interface]->allocate(places));
         }
     }
@@ -152,7 +166,9 @@ class alignas(ipc::kCacheLine) Worker {
         for (std::size_t i = sent; i < ready; ++i) bytes -= octets_of(queue.frame(i));
         counters.frames_sent.add(sent);
         counters.bytes_sent.add(bytes);
-        if (sent < ready) counters.transmit_full.add();
+        std::size_t waiting = 0;
+        if constexpr (requires { port.waiting(); }) waiting = port.waiting();
+        if (sent + waiting < ready) counters.transmit_full.add();
         return sent;
     }
 

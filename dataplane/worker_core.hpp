@@ -47,6 +47,8 @@ class WorkerCore {
     // Empty frames kept ready for engines on each way out: a few bursts, so that one turn of
     // several sources and a burst of repairs fit.
     static constexpr std::size_t kLent = 64;
+    // The same for a datagram port: a share, and what of the former waits to fill a call.
+    static constexpr std::size_t kDatagramLent = 192;
 
     // facts[i] is empty where this worker has no queue on interface i. All arguments but `facts`
     // outlive it.
@@ -63,6 +65,11 @@ class WorkerCore {
         std::uint32_t interface = 0;  // of the port
         std::uint32_t peer = 0;       // the worker behind the ring
     };
+    // Empty frames that it is to have at most.
+    std::size_t lent_most(const Outlet& outlet) const {
+        const bool datagrams = outlet.ring == nullptr && interfaces_[outlet.interface]->datagrams;
+        return datagrams ? kDatagramLent : kLent;
+    }
 
     // The parts of one turn, in order. Each returns how much it did.
     void begin(Nanos now);
@@ -217,6 +224,7 @@ class WorkerCore {
     std::span<engine::TxFrame> room(std::uint32_t interface);
     void commit_source(SourceSession& session, engine::Output& out);
     void commit_receiver(ReceiveSession& session, engine::Output& out, Nanos now);
+    static void address(const Interface& on, engine::TxFrame& frame, std::uint16_t udp_port);
     void route(Interface& on, std::uint32_t interface, std::size_t place, const MacAddress* learnt,
                Nanos now);
     bool send_link_local(Interface& on, std::size_t length, std::uint16_t type,

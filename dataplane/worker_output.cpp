@@ -46,7 +46,7 @@ void WorkerCore::commit_source(SourceSession& session, engine::Output& out) {
                 session.headers.prepend(frame);
                 continue;
             }
-            net::prepend_datagram(frame, on.link, note.udp_port);
+            address(on, frame, note.udp_port);
             // Everything a source says goes to its group.
             route(on, interface, place, nullptr, 0);
         }
@@ -72,12 +72,21 @@ void WorkerCore::commit_receiver(ReceiveSession& session, engine::Output& out, N
                 note.send = false;
                 continue;
             }
-            net::prepend_datagram(on.outlet->queue.frame(place), on.link, note.udp_port);
+            address(on, on.outlet->queue.frame(place), note.udp_port);
             route(on, session.interface, place, session.has_hop ? &session.hop : nullptr, now);
         }
     }
     touch(session);
     on_events(session, out);
+}
+
+// IP and UDP headers: before the packet, or beside it for a datagram port of our own.
+void WorkerCore::address(const Interface& on, engine::TxFrame& frame, std::uint16_t udp_port) {
+    if (on.datagrams && on.outlet->ring == nullptr) {
+        net::address_datagram(frame, on.link, udp_port);
+    } else {
+        net::prepend_datagram(frame, on.link, udp_port);
+    }
 }
 
 // Decides where a frame with its IP header goes next. `learnt`: the way the session's SPMs come
@@ -141,10 +150,25 @@ void WorkerCore::relay(const FrameRing::Slot& slot, Nanos now) {
     if (!on.has_port || !on.up || frames.empty()) return;
     engine::TxFrame& frame = frames[0];
     if (slot.length > frame.capacity) return;
-    std::copy_n(slot.data, slot.length, frame.data);
-    frame.length = static_cast<std::uint16_t>(slot.length);
+    std::span<const std::byte> octets(slot.data, slot.length);
     frame.prepended = 0;
     frame.destination = slot.next_hop;
+    if (on.datagrams) {
+        // Its headers go beside it.
+        net::Ipv4Header ip;
+        net::UdpHeader udp;
+        if (net::parse_ipv4(octets, ip, octets) != net::Ipv4Error::none ||
+            ip.protocol != net::kProtocolUdp || !net::parse_udp(octets, udp, octets))
+            return;
+        frame.source = ip.source;
+        frame.destination = ip.destination;
+        frame.ttl = ip.ttl;
+        frame.tos = ip.tos;
+        frame.router_alert = ip.router_alert;
+        frame.udp_port = udp.destination_port;
+    }
+    std::copy(octets.begin(), octets.end(), frame.data);
+    frame.length = static_cast<std::uint16_t>(octets.size());
     const std::size_t place = on.outlet->queue.commit();
     on.outlet->queue.note(place).interface = slot.interface;
     if (slot.mac_known && !on.datagrams) {

@@ -38,6 +38,14 @@ class AnyPort {
     std::size_t transmit(std::span<engine::TxFrame> tx) {
         return visit([&](auto& port) { return port.transmit(tx); });
     }
+    void wake_descriptors(dataplane::WakeDescriptors& out) const {
+        if (kernel_ == nullptr) {
+            out.complete = false;  // DPDK's drivers are polled
+        } else {
+            kernel_->wake_descriptors(out);
+        }
+    }
+    std::size_t waiting() const { return kernel_ != nullptr ? kernel_->waiting() : 0; }
     void give_back(std::span<engine::TxFrame> tx) {
         visit([&](auto& port) { port.give_back(tx); });
     }

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <tuple>
 
 namespace fanfare::dataplane::dpdk {
 
@@ -40,7 +42,8 @@ void prepare_idle_thread(Idle idle) {
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
-void IdlePolicy::after_turn(std::size_t work, Nanos now, Nanos deadline) {
+void IdlePolicy::after_turn(std::size_t work, Nanos now, Nanos deadline,
+                            const WakeDescriptors& ports) {
     if (work != 0) {
         idle_since_ = kNever;
         if (flagged_) finish();
@@ -59,7 +62,7 @@ void IdlePolicy::after_turn(std::size_t work, Nanos now, Nanos deadline) {
     }
     if (flagged_) {
         // The look after the flag found nothing: nobody who published before it can be waiting now.
-        sleep(now, deadline);
+        sleep(now, deadline, ports);
         return;
     }
     if (now - idle_since_ < settings_.spin_ns || deadline <= now) {
@@ -71,13 +74,19 @@ void IdlePolicy::after_turn(std::size_t work, Nanos now, Nanos deadline) {
     flagged_ = true;
 }
 
-void IdlePolicy::sleep(Nanos now, Nanos deadline) {
-    const Nanos left = std::min(settings_.sleep_ns, deadline == kNever ? kNever : deadline - now);
+void IdlePolicy::sleep(Nanos now, Nanos deadline, const WakeDescriptors& ports) {
+    const Nanos longest =
+        ports.complete ? std::max(settings_.sleep_ns, kWokenSleep) : settings_.sleep_ns;
+    const Nanos left = std::min(longest, deadline == kNever ? kNever : deadline - now);
     if (left > 0) {
-        pollfd bell{settings_.doorbell, POLLIN, 0};
+        std::array<pollfd, 1 + std::tuple_size_v<decltype(WakeDescriptors::list)>> ends;
+        pollfd& bell = ends[0];
+        bell = {settings_.doorbell, POLLIN, 0};
+        for (std::size_t i = 0; i < ports.count; ++i) ends[1 + i] = {ports.list[i], POLLIN, 0};
         const timespec limit{left / kSecond, left % kSecond};
         ++sleeps_;
-        if (ppoll(&bell, 1, &limit, nullptr) > 0 && (bell.revents & POLLIN) != 0) {
+        if (ppoll(ends.data(), 1 + ports.count, &limit, nullptr) > 0 &&
+            (bell.revents & POLLIN) != 0) {
             std::uint64_t rings = 0;
             if (read(settings_.doorbell, &rings, sizeof rings) < 0)
                 rings = 0;  // another thread's read: as good

@@ -3,12 +3,14 @@
 //
 // Partner of sleep: ipc::WorkerPage::sleeping and the worker's doorbell. A client that publishes
 // stores tail, fence, loads `sleeping`; a worker stores `sleeping`, fence, looks once more (a whole
-// turn), sleeps. Drivers without receive interrupts (all kernel-backed and software ones here)
-// can't wake anybody, so a sleep is short.
+// turn), sleeps. Drivers without receive interrupts (all of DPDK's kernel-backed and software ones
+// here) can't wake anybody, so a sleep is short; a worker whose ports all have descriptors sleeps
+// on those as well, and longer.
 #pragma once
 
 #include <cstdint>
 
+#include "dataplane/port.hpp"
 #include "engine/types.hpp"
 #include "ipc/socket_page.hpp"
 
@@ -38,15 +40,22 @@ class IdlePolicy {
     explicit IdlePolicy(const IdleSettings& settings) : settings_(settings) {}
 
     // After a turn at `now` that did `work` things. `deadline` is the worker's next timer, kNever
-    // if none.
-    void after_turn(std::size_t work, Nanos now, Nanos deadline);
+    // if none. `ports`: asked for when sleeps_next().
+    void after_turn(std::size_t work, Nanos now, Nanos deadline,
+                    const WakeDescriptors& ports = {{}, 0, false});
+    // True when the turn that comes now sleeps if it finds nothing.
+    bool sleeps_next() const { return flagged_; }
 
     std::uint64_t sleeps() const { return sleeps_; }
     // The last flag is taken back; the worker is about to end.
     void finish();
 
   private:
-    void sleep(Nanos now, Nanos deadline);
+    void sleep(Nanos now, Nanos deadline, const WakeDescriptors& ports);
+
+    // Longest sleep where everything that comes ends it: a hundred wake-ups a second for nothing,
+    // and a bound on what a mistake about "everything" can cost.
+    static constexpr Nanos kWokenSleep = 10 * kMillisecond;
 
     IdleSettings settings_;
     Nanos idle_since_ = kNever;  // kNever: the last turn did something

@@ -54,7 +54,12 @@ int LcoreRunner::run(void* context) {
         const std::size_t work = worker.poll(worker.object, now);
         if (work == 0) {
             if (worker.stopped(worker.object) || run.stop->load(std::memory_order_relaxed)) break;
-            idle.after_turn(0, now, worker.next_deadline(worker.object, now));
+            const Nanos deadline = worker.next_deadline(worker.object, now);
+            if (idle.sleeps_next()) {
+                idle.after_turn(0, now, deadline, worker.wake_descriptors(worker.object));
+            } else {
+                idle.after_turn(0, now, deadline);
+            }
         } else {
             idle.after_turn(work, now, kNever);
         }

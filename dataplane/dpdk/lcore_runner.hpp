@@ -18,9 +18,10 @@ namespace fanfare::dataplane::dpdk {
 // A worker without its type: one indirect call each a turn, which the turn's burst pays for.
 struct Pollable {
     void* object = nullptr;
-    std::size_t (*poll)(void* object, Nanos now) = nullptr;     // how much it did
-    Nanos (*next_deadline)(void* object, Nanos now) = nullptr;  // asked after a turn without work
-    bool (*stopped)(void* object) = nullptr;                    // asked after a turn without work
+    std::size_t (*poll)(void* object, Nanos now) = nullptr;       // how much it did
+    Nanos (*next_deadline)(void* object, Nanos now) = nullptr;    // asked after a turn without work
+    bool (*stopped)(void* object) = nullptr;                      // asked after a turn without work
+    WakeDescriptors (*wake_descriptors)(void* object) = nullptr;  // asked before a sleep
 };
 
 template <typename W>
@@ -34,7 +35,13 @@ Pollable pollable(W& worker) {
             else
                 return static_cast<W*>(w)->next_deadline();
         },
-        [](void* w) { return static_cast<W*>(w)->stopped(); }};
+        [](void* w) { return static_cast<W*>(w)->stopped(); },
+        [](void* w) {
+            if constexpr (requires(W & x) { x.wake_descriptors(); })
+                return static_cast<W*>(w)->wake_descriptors();
+            else
+                return WakeDescriptors{{}, 0, false};
+        }};
 }
 
 class LcoreRunner {

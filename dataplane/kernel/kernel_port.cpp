@@ -54,7 +54,7 @@ std::unique_ptr<KernelPort> KernelPort::open(const KernelPortSettings& settings,
     std::unique_ptr<KernelPort> out(new KernelPort(settings));
     out->ring_ = ReceiveRing::open(2 * kUdpPortsMax, error);
     if (!out->ring_) return nullptr;
-    if (!out->pool_.open(kFrames, settings.mtu)) {
+    if (!out->pool_.open(kFrameBlocks, settings.mtu)) {
         error = "no memory for frames to send";
         return nullptr;
     }
@@ -130,6 +130,16 @@ bool KernelPort::next_message() {
     return true;
 }
 
+void KernelPort::wake_descriptors(WakeDescriptors& out) const {
+    for (const UdpPort& port : ports_) {
+        if (port.port == 0) continue;
+        out.add(port.unicast.get());
+        out.add(port.multicast.get());
+    }
+    // What is to be tried again later shows nowhere.
+    if (ring_->has_idle()) out.complete = false;
+}
+
 void KernelPort::release(std::span<RxFrame> rx) {
     for (const auto& frame : rx) {
         Lent& lent = *static_cast<Lent*>(frame.handle);
@@ -142,14 +152,14 @@ void KernelPort::release(std::span<RxFrame> rx) {
 
 std::size_t KernelPort::transmit(std::span<engine::TxFrame> tx) {
     std::size_t done = 0;
+    // Nothing has come to those that wait: they go as they are.
+    const bool may_wait = tx.size() > waiting_;
+    waiting_ = 0;
     while (done < tx.size()) {
         const std::size_t count = std::min(tx.size() - done, kBatch);
-        std::size_t good = 0;  // parsed, and of one UDP port
+        std::size_t good = 0;  // datagrams, and of one UDP port
         for (; good < count; ++good) {
-            const engine::TxFrame& frame = tx[done + good];
-            const std::byte* begin = frame.data - frame.prepended;
-            if (!parse_outgoing({begin, std::size_t{frame.prepended} + frame.length},
-                                outgoing_[good]) ||
+            if (!outgoing_of(tx[done + good], outgoing_[good]) ||
                 outgoing_[good].udp_port != outgoing_[0].udp_port)
                 break;
         }
@@ -162,7 +172,8 @@ std::size_t KernelPort::transmit(std::span<engine::TxFrame> tx) {
             counters_.transmit_dropped.add();
         } else {
             from->used = ++sends_;
-            taken = send(from->unicast.get(), {outgoing_.data(), good});
+            taken = send(from->unicast.get(), {outgoing_.data(), good},
+                         may_wait && done + good == tx.size());
         }
         pool_.give_back(tx.subspan(done, taken));
         done += taken;
@@ -174,18 +185,20 @@ std::size_t KernelPort::transmit(std::span<engine::TxFrame> tx) {
 
 // How many of the datagrams are done with: all, or those before the first that shall be tried
 // again.
-std::size_t KernelPort::send(int socket, std::span<const Outgoing> datagrams) {
+std::size_t KernelPort::send(int socket, std::span<const Outgoing> datagrams, bool may_wait) {
     std::size_t done = 0;
     std::size_t alone = 0;  // datagrams up to here go one by one: the kernel refused them together
     while (done < datagrams.size()) {
         const bool single = done < alone;
         const auto rest = datagrams.subspan(done, single ? alone - done : std::size_t(-1));
-        const std::size_t count = prepare(rest, single ? 1 : segments_max_);
+        const std::size_t count = prepare(rest, single ? 1 : segments_max_, may_wait && !single);
         ++own_calls_;
         const int sent =
             sendmmsg(socket, messages_.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
         if (sent > 0) {
             for (int i = 0; i < sent; ++i) done += runs_[static_cast<std::size_t>(i)];
+            if (waiting_ != 0 && done + waiting_ == datagrams.size()) break;
+            waiting_ = 0;
             continue;
         }
         const int error = errno;
@@ -203,16 +216,23 @@ std::size_t KernelPort::send(int socket, std::span<const Outgoing> datagrams) {
     return done;
 }
 
-// Makes messages of a prefix of the datagrams; returns how many messages.
-std::size_t KernelPort::prepare(std::span<const Outgoing> datagrams, std::size_t segments_max) {
+// Makes messages of a prefix of the datagrams; returns how many messages. With `may_wait` new data
+// behind a full call that fills none itself is left out, and counted in waiting_: at such a pace
+// more comes with the next turn, and a call costs as much as its copy of some dozen packets.
+std::size_t KernelPort::prepare(std::span<const Outgoing> datagrams, std::size_t segments_max,
+                                bool may_wait) {
     std::size_t count = 0, placed = 0;
+    bool full = false;
     while (count < kMessages && placed < datagrams.size()) {
         const std::size_t run = run_length(datagrams.subspan(placed), segments_max);
-        const Outgoing& first = datagrams[placed];
-        for (std::size_t i = placed; i < placed + run; ++i) {
-            pieces_[i].iov_base = const_cast<std::byte*>(datagrams[i].payload.data());
-            pieces_[i].iov_len = datagrams[i].payload.size();
+        const bool fills = is_full(datagrams.subspan(placed), run, segments_max);
+        if (may_wait && full && !fills && placed + run == datagrams.size() &&
+            datagrams.back().may_wait) {
+            waiting_ = run;
+            break;
         }
+        full = full || fills;
+        const Outgoing& first = datagrams[placed];
         sockaddr_in& name = names_[count];
         name = sockaddr_in{};
         name.sin_family = AF_INET;
@@ -223,11 +243,27 @@ std::size_t KernelPort::prepare(std::span<const Outgoing> datagrams, std::size_t
         header.msg_name = &name;
         header.msg_namelen = sizeof name;
         header.msg_iov = &pieces_[placed];
-        header.msg_iovlen = run;
+        header.msg_iovlen =
+            gather(datagrams.subspan(placed, run), std::span(pieces_).subspan(placed, run));
         header.msg_control = controls_[count].data();
         header.msg_controllen = write_control(controls_[count].data(), first, run);
         runs_[count++] = run;
         placed += run;
+    }
+    return count;
+}
+
+// Packets that stand one behind the other become one piece. Returns how many pieces.
+std::size_t KernelPort::gather(std::span<const Outgoing> run, std::span<iovec> pieces) {
+    std::size_t count = 0;
+    const std::byte* end = nullptr;
+    for (const Outgoing& one : run) {
+        if (one.payload.data() == end) {
+            pieces[count - 1].iov_len += one.payload.size();
+        } else {
+            pieces[count++] = {const_cast<std::byte*>(one.payload.data()), one.payload.size()};
+        }
+        end = one.payload.data() + one.payload.size();
     }
     return count;
 }

@@ -59,7 +59,9 @@ class KernelPort {
     std::size_t receive(std::span<RxFrame> rx);
     void release(std::span<RxFrame> rx);
     std::size_t allocate(std::span<engine::TxFrame> tx) { return pool_.allocate(tx); }
+    // New data behind a full call may be left for the next transmit(), once, to fill another.
     std::size_t transmit(std::span<engine::TxFrame> tx);
+    std::size_t waiting() const { return waiting_; }
     void give_back(std::span<engine::TxFrame> tx) { pool_.give_back(tx); }
 
     // A datagram port thinks in groups: see set_memberships().
@@ -69,13 +71,14 @@ class KernelPort {
     PortFacts facts() const;
     std::uint64_t system_calls() const { return counters_.system_calls.get(); }
     const KernelPortCounters& counters() const { return counters_; }
-    // Becomes readable when receive() has something to look at.
-    int wake_descriptor() const { return ring_->descriptor(); }
+    // The sockets: what has come stays in them until receive() makes the ring fetch it. The ring's
+    // own descriptor wakes nobody, as its work is left to the thread that would sleep.
+    void wake_descriptors(WakeDescriptors& out) const;
     std::size_t free_frames() const { return pool_.free_count(); }
 
   private:
     // Frames lent at once: what a worker keeps ready and what waits to leave.
-    static constexpr std::size_t kFrames = 1024;
+    static constexpr std::size_t kFrameBlocks = 1024 / FramePool::kBlockFrames;
     // Datagrams looked at for one call of the kernel, and messages in it.
     static constexpr std::size_t kBatch = 256;
     static constexpr std::size_t kMessages = 64;
@@ -103,8 +106,10 @@ class KernelPort {
     void close_port(UdpPort& port);
     void close_all();
     bool follow_interface();
-    std::size_t send(int socket, std::span<const Outgoing> datagrams);
-    std::size_t prepare(std::span<const Outgoing> datagrams, std::size_t segments_max);
+    std::size_t send(int socket, std::span<const Outgoing> datagrams, bool may_wait);
+    std::size_t prepare(std::span<const Outgoing> datagrams, std::size_t segments_max,
+                        bool may_wait);
+    std::size_t gather(std::span<const Outgoing> run, std::span<iovec> pieces);
     std::size_t write_control(std::byte* control, const Outgoing& first, std::size_t segments);
     void count_calls();
 
@@ -124,6 +129,7 @@ class KernelPort {
     static constexpr unsigned kNone = ~0u;
 
     std::size_t segments_max_ = kSegmentsMax;
+    std::size_t waiting_ = 0;  // frames that the last transmit() left for the next one's call
     std::array<Outgoing, kBatch> outgoing_;
     std::array<mmsghdr, kMessages> messages_;
     std::array<std::size_t, kMessages> runs_;

@@ -54,8 +54,8 @@ class ReceiveRing {
     // ring, and nothing will be received.
     bool restart();
 
-    // Becomes readable when message() has something to look at.
-    int descriptor() const { return ring_open_ ? ring_.ring_fd : -1; }
+    // Whether some socket is not being received from, until a later message().
+    bool has_idle() const { return idle_ || !ring_open_; }
     std::uint64_t system_calls() const { return system_calls_; }
     // Messages that were cut off or not IPv4, and calls that failed.
     std::uint64_t errors() const { return errors_; }

@@ -7,10 +7,6 @@
 
 #include <cstring>
 
-#include "dataplane/net/ipv4.hpp"
-#include "dataplane/net/octets.hpp"
-#include "dataplane/net/udp.hpp"
-
 namespace fanfare::dataplane::kernel {
 
 namespace {
@@ -40,26 +36,6 @@ void parse_control(std::span<const std::byte> control, Arrival& out) {
 }
 
 }  // namespace
-
-bool parse_outgoing(std::span<const std::byte> datagram, Outgoing& out) {
-    // Our own headers: their form is known, their lengths are looked at all the same.
-    if (datagram.size() < net::kIpv4Size + net::kUdpSize) return false;
-    const std::byte* const ip = datagram.data();
-    const std::size_t header = std::to_integer<std::size_t>(ip[0] & std::byte{0x0F}) * 4;
-    if (std::to_integer<unsigned>(ip[0] >> 4) != 4 || header < net::kIpv4Size ||
-        header > datagram.size() - net::kUdpSize ||
-        std::to_integer<std::uint8_t>(ip[9]) != net::kProtocolUdp)
-        return false;
-    const std::size_t total = net::load16(ip + 2);
-    if (total > datagram.size() || total <= header + net::kUdpSize) return false;
-    out.tos = std::to_integer<std::uint8_t>(ip[1]);
-    out.ttl = std::to_integer<std::uint8_t>(ip[8]);
-    out.destination = net::load_address(ip + 16);
-    out.router_alert = header == net::kIpv4Size + net::kRouterAlertSize;
-    out.udp_port = net::load16(ip + header + 2);
-    out.payload = datagram.subspan(header + net::kUdpSize, total - header - net::kUdpSize);
-    return out.udp_port != 0;
-}
 
 bool parse_arrival(std::span<const std::byte> buffer, std::size_t written,
                    const ArrivalLayout& layout, Arrival& out) {

@@ -8,23 +8,33 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/core/output.hpp"
 #include "engine/types.hpp"
 
 namespace fanfare::dataplane::kernel {
 
-// What the kernel has to know of a datagram that the worker has put headers before.
+// What the kernel has to know of a packet that leaves as a datagram.
 struct Outgoing {
     Address destination;
     std::uint16_t udp_port = 0;  // source and destination alike
     std::uint8_t ttl = 0;
     std::uint8_t tos = 0;
     bool router_alert = false;
+    bool may_wait = false;  // for others, to fill a call with: new data alone
     std::span<const std::byte> payload;
 };
 
-// Takes the IPv4 and UDP headers of `datagram` off. False when it is none: not UDP, a length that
-// does not fit, or no payload (a segment has at least an octet).
-bool parse_outgoing(std::span<const std::byte> datagram, Outgoing& out);
+// False when the frame can be none: raw PGM, or no payload (a segment has at least an octet).
+inline bool outgoing_of(const engine::TxFrame& frame, Outgoing& out) {
+    out.destination = frame.destination;
+    out.udp_port = frame.udp_port;
+    out.ttl = frame.ttl;
+    out.tos = frame.tos;
+    out.router_alert = frame.router_alert;
+    out.may_wait = frame.kind == engine::FrameKind::odata;
+    out.payload = {frame.data, frame.length};
+    return frame.udp_port != 0 && frame.length != 0;
+}
 
 // The kernel's limits for one call: UDP_MAX_SEGMENTS of the older kernels, and a frame below an
 // interface's gso_max_size (65,536 octets, Ethernet header and tag included). One octet more is
@@ -62,6 +72,14 @@ inline std::size_t run_length(std::span<const Outgoing> datagrams, std::size_t s
         if (next.payload.size() < size) break;
     }
     return count;
+}
+
+// Whether a run of `count` from the first on leaves no place for another of the first one's size.
+inline bool is_full(std::span<const Outgoing> datagrams, std::size_t count,
+                    std::size_t segments_max) {
+    const Outgoing& first = datagrams[0];
+    return count >= segments_max ||
+           (count + 1) * first.payload.size() > run_bytes_max(first.router_alert);
 }
 
 // One received message: where its parts stand in the buffer that the kernel filled.

@@ -51,6 +51,15 @@ inline void prepend_datagram(engine::TxFrame& frame, const LinkIdentity& link,
     prepend_ipv4(frame, header);
 }
 
+// The same for a port that makes the headers itself: they stand beside the frame.
+inline void address_datagram(engine::TxFrame& frame, const LinkIdentity& link,
+                             std::uint16_t udp_port) {
+    frame.prepended = 0;
+    if (frame.source.is_none()) frame.source = link.address;
+    frame.udp_port = udp_port;
+    frame.tos = static_cast<std::uint8_t>(link.dscp << 2);
+}
+
 inline void prepend_ethernet(engine::TxFrame& frame, const LinkIdentity& link, const MacAddress& to,
                              std::uint16_t type = kTypeIpv4) {
     const std::size_t size = ethernet_size(link.vlan);

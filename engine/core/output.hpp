@@ -32,11 +32,25 @@ struct TxFrame {
     FrameKind kind = FrameKind::odata;
     std::uint8_t ttl = 1;
     bool router_alert = false;
+    // Where the framing leaves headers to the port, what they shall say (not the engine's).
+    std::uint8_t tos = 0;
+    std::uint16_t udp_port = 0;
     Address destination;  // group or unicast NLA
     Address source;       // IP source to bear; none: the host's own (a local repairer speaks as the
                           // source of the data, RFC 3208 9.5.2.1)
+    // Set by who lends it: this frame's memory comes behind that of the frames lent before it with
+    // the same handle, and its packet may begin where one of theirs ends, so that many packets are
+    // one piece of memory.
+    bool adjoins = false;
     void* handle = nullptr;  // the port's own; the engine leaves it alone
 };
+
+// The packet that will be written to `next` begins where the one in `written` ends, if it may. Only
+// before anything was written to `next`. Its capacity reaches no further than before, as it only
+// moves towards the packet before it.
+inline void adjoin(const TxFrame& written, TxFrame& next) {
+    if (next.adjoins && next.handle == written.handle) next.data = written.data + written.length;
+}
 
 struct Event {
     enum class Kind : std::uint8_t {
@@ -56,7 +70,10 @@ class Output {
 
     // The next unused frame, or nullptr when there is none left. It counts only after commit().
     TxFrame* next() { return used_ < frames_.size() ? &frames_[used_] : nullptr; }
-    void commit() { ++used_; }
+    void commit() {
+        const TxFrame& written = frames_[used_++];
+        if (used_ < frames_.size()) adjoin(written, frames_[used_]);
+    }
     std::size_t room() const { return frames_.size() - used_; }
     std::span<TxFrame> frames() { return frames_.first(used_); }
 

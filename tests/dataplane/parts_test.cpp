@@ -122,6 +122,49 @@ TEST_F(FrameQueueTest, FramesLeaveInTheOrderTheyWereWritten) {
     EXPECT_EQ(queue.room_count(), 2u);
 }
 
+TEST_F(FrameQueueTest, AdjoiningPacketsFollowEachOtherAcrossItsUsers) {
+    std::array<std::byte, 4096> memory;
+    lend(4);
+    for (std::size_t i = 0; i < 4; ++i) {
+        queue.frame(i).data = memory.data() + i * 1024;
+        queue.frame(i).adjoins = i > 0;
+        queue.frame(i).handle = &memory;
+    }
+    for (const std::uint16_t length : {100, 7}) {
+        engine::Output out(queue.room());
+        out.next()->length = length;
+        out.commit();
+        queue.commit();
+    }
+    EXPECT_EQ(queue.room()[0].data, memory.data() + 107);
+    // One that comes between has no neighbours.
+    engine::TxFrame foreign;
+    foreign.length = 50;
+    ASSERT_TRUE(queue.insert(foreign));
+    EXPECT_EQ(queue.room()[0].data, memory.data() + 3 * 1024);
+    queue.set_looped(3);
+    queue.left(3);
+    EXPECT_EQ(queue.room()[0].data, memory.data() + 3 * 1024);
+}
+
+TEST_F(FrameQueueTest, APacketStaysInItsOwnBlockWhenTheOneBeforeItIsForNobody) {
+    std::array<std::byte, 4096> memory;
+    lend(3);
+    for (std::size_t i = 0; i < 3; ++i) {
+        queue.frame(i).data = memory.data() + i * 1024;
+        queue.frame(i).adjoins = i == 2;
+        // The second block begins with the second frame.
+        queue.frame(i).handle = i == 0 ? &memory[0] : &memory[1];
+        queue.frame(i).length = 10;
+    }
+    queue.commit();
+    queue.commit();
+    queue.note(1).send = false;
+    queue.set_looped(2);
+    EXPECT_EQ(queue.sift(), 1u);
+    EXPECT_EQ(queue.room()[0].data, memory.data() + 2 * 1024);
+}
+
 TEST_F(FrameQueueTest, FramesForNobodyGoBackAndHeldOnesStayAway) {
     lend(5);
     for (int i = 0; i < 5; ++i) queue.commit();

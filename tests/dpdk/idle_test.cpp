@@ -8,6 +8,7 @@
 
 using namespace fanfare;
 using namespace fanfare::dataplane::dpdk;
+using fanfare::dataplane::WakeDescriptors;
 
 namespace {
 
@@ -72,6 +73,33 @@ TEST_F(IdleTest, IsWokenByItsDoorbellAndClearsIt) {
     idle.after_turn(0, 21 * kMicrosecond, kNever);
     EXPECT_EQ(idle.sleeps(), 1u);
     EXPECT_FALSE(rung()) << "a bell that stays would end every later sleep at once";
+}
+
+// Without what wakes it each of these would take ten seconds, which the runner's limit shows.
+TEST_F(IdleTest, IsWokenByWhatComesToAPort) {
+    const ipc::Descriptor port(eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC));
+    for (const bool complete : {false, true}) {
+        IdlePolicy idle(settings(10 * kSecond));
+        WakeDescriptors ports;
+        ports.add(port.get());
+        ports.complete = complete;
+        idle.after_turn(0, 0, kNever);
+        EXPECT_FALSE(idle.sleeps_next());
+        idle.after_turn(0, 20 * kMicrosecond, kNever);
+        EXPECT_TRUE(idle.sleeps_next());
+        idle.after_turn(0, 21 * kMicrosecond, kNever, ports);
+        EXPECT_EQ(idle.sleeps(), 1u);
+        EXPECT_EQ(flag(), 0u);
+    }
+}
+
+TEST_F(IdleTest, PortsBeyondItsPlacesMakeItLookByItself) {
+    WakeDescriptors ports;
+    for (std::size_t i = 0; i < ports.list.size(); ++i) ports.add(bell_.get());
+    EXPECT_TRUE(ports.complete);
+    ports.add(bell_.get());
+    EXPECT_FALSE(ports.complete);
+    EXPECT_EQ(ports.count, ports.list.size());
 }
 
 TEST_F(IdleTest, NeverSleepsPastADeadline) {

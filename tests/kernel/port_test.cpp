@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -73,7 +74,7 @@ void send(KernelPort& port, Address from, Address to, const std::vector<Packet>&
         frames[i].destination = to;
         frames[i].ttl = packets[i].ttl;
         frames[i].router_alert = packets[i].router_alert;
-        net::prepend_datagram(frames[i], {{}, from, 0, packets[i].dscp}, udp);
+        net::address_datagram(frames[i], {{}, from, 0, packets[i].dscp}, udp);
     }
     std::size_t done = 0;
     for (int tries = 0; done < frames.size(); ++tries) {
@@ -278,9 +279,9 @@ TEST_F(KernelPortTest, DropsAndCountsWhatIsNoDatagramAndSendsTheRest) {
         frames[i].length = 200;
         frames[i].destination = kGroup;
         frames[i].ttl = 4;
-        // Raw PGM can't be sent, a frame without headers is none.
-        if (i == 3) continue;
-        net::prepend_datagram(frames[i], {{}, kOne, 0, 0}, i == 1 ? 0 : kUdp);
+        // Raw PGM can't be sent, an empty packet is none.
+        if (i == 3) frames[i].length = 0;
+        net::address_datagram(frames[i], {{}, kOne, 0, 0}, i == 1 ? 0 : kUdp);
     }
     EXPECT_EQ(one->transmit(frames), frames.size());
     EXPECT_EQ(one->counters().transmit_dropped.get(), 2u);
@@ -289,6 +290,66 @@ TEST_F(KernelPortTest, DropsAndCountsWhatIsNoDatagramAndSendsTheRest) {
     EXPECT_EQ(got[0].number(), 0u);
     EXPECT_EQ(got[1].number(), 2u);
     EXPECT_EQ(got[2].number(), 4u);
+}
+
+// As an engine writes them: each packet behind the one before.
+std::vector<engine::TxFrame> adjoining(KernelPort& port, std::size_t count, std::size_t bytes,
+                                       std::uint32_t first = 0) {
+    std::vector<engine::TxFrame> frames(count);
+    EXPECT_EQ(port.allocate(frames), count);
+    engine::Output out(frames);
+    for (std::size_t i = 0; i < count; ++i) {
+        engine::TxFrame& frame = *out.next();
+        fill(frame.data, {bytes, first + static_cast<std::uint32_t>(i)});
+        frame.length = static_cast<std::uint16_t>(bytes);
+        frame.destination = kGroup;
+        frame.ttl = 4;
+        net::address_datagram(frame, {{}, kOne, 0, 0}, kUdp);
+        out.commit();
+    }
+    return frames;
+}
+
+TEST_F(KernelPortTest, CarriesPacketsThatStandOneBehindTheOther) {
+    want(*two, {kGroup}, {kUdp});
+    for (const std::size_t size : {1u, 333u, 1424u, 1472u}) {
+        auto frames = adjoining(*one, 200, size);
+        for (std::size_t i = 1; i < FramePool::kBlockFrames; ++i)
+            ASSERT_EQ(frames[i].data, frames[i - 1].data + size);
+        std::size_t done = 0;
+        while (done < frames.size()) done += one->transmit(std::span(frames).subspan(done));
+        const auto packets = sized(std::vector<std::size_t>(200, size));
+        expect_equal(collect(*two, packets.size()), packets, kOne, kGroup);
+    }
+}
+
+TEST_F(KernelPortTest, NewDataBehindAFullCallWaitsOnceForMore) {
+    want(*two, {kGroup}, {kUdp});
+    auto frames = adjoining(*one, 70, 1424);
+    EXPECT_EQ(one->transmit(frames), 45u);
+    EXPECT_EQ(one->waiting(), 25u);
+    // With 70 more they fill a call, and so do the next.
+    auto more = adjoining(*one, 70, 1424, 70);
+    frames.erase(frames.begin(), frames.begin() + 45);
+    frames.insert(frames.end(), more.begin(), more.end());
+    EXPECT_EQ(one->transmit(frames), 90u);
+    EXPECT_EQ(one->waiting(), 5u);
+    // Nothing came to them: they go.
+    EXPECT_EQ(one->transmit(std::span(frames).subspan(90)), 5u);
+    EXPECT_EQ(one->waiting(), 0u);
+    const auto packets = sized(std::vector<std::size_t>(140, 1424));
+    expect_equal(collect(*two, packets.size()), packets, kOne, kGroup);
+}
+
+TEST_F(KernelPortTest, NothingWaitsBehindLessThanAFullCallNorBehindWhatIsNoNewData) {
+    want(*two, {kGroup}, {kUdp});
+    auto few = adjoining(*one, 44, 1424);
+    EXPECT_EQ(one->transmit(few), 44u);
+    auto ends = adjoining(*one, 70, 1424);
+    ends.back().kind = engine::FrameKind::spm;
+    EXPECT_EQ(one->transmit(ends), 70u) << "an SPM leaves at once, and what stands before it";
+    EXPECT_EQ(one->waiting(), 0u);
+    EXPECT_EQ(collect(*two, 114).size(), 114u);
 }
 
 TEST_F(KernelPortTest, OpensAsManyUdpPortsAsItHasPlacesAndMakesRoomForTheNext) {
@@ -356,6 +417,28 @@ TEST_F(KernelPortTest, LooksCostNoSystemCallWhileNothingComes) {
     RxFrame frames[4];
     for (int i = 0; i < 100000; ++i) ASSERT_EQ(two->receive(frames), 0u);
     EXPECT_LT(two->system_calls() - before, 10u);
+}
+
+TEST_F(KernelPortTest, WhoSleepsIsWokenByWhatComes) {
+    want(*two, {kGroup}, {kUdp});
+    collect(*two, 0);
+    for (const Address to : {kGroup, kTwo}) {
+        WakeDescriptors ports;
+        two->wake_descriptors(ports);
+        EXPECT_TRUE(ports.complete);
+        std::vector<pollfd> ends;
+        for (std::size_t i = 0; i < ports.count; ++i) ends.push_back({ports.list[i], POLLIN, 0});
+        ASSERT_EQ(ends.size(), 2u);
+        EXPECT_EQ(poll(ends.data(), ends.size(), 0), 0) << "nothing came";
+        std::thread sender([&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            send(*one, kOne, to, sized({100}));
+        });
+        EXPECT_EQ(poll(ends.data(), ends.size(), 10000), 1);
+        sender.join();
+        EXPECT_EQ(collect(*two, 1).size(), 1u);
+        EXPECT_EQ(poll(ends.data(), ends.size(), 0), 0) << "it would never sleep again";
+    }
 }
 
 TEST_F(KernelPortTest, SaysThatItIsADatagramPort) {

@@ -24,21 +24,6 @@ std::vector<std::byte> octets(std::size_t count, unsigned seed = 1) {
     return out;
 }
 
-// As the worker writes it.
-std::vector<std::byte> datagram(std::size_t payload_bytes, bool router_alert = false) {
-    std::vector<std::byte> room(engine::kFrameHeadroom + payload_bytes);
-    const auto payload = octets(payload_bytes);
-    engine::TxFrame frame;
-    frame.data = room.data() + engine::kFrameHeadroom;
-    frame.length = static_cast<std::uint16_t>(payload_bytes);
-    if (payload_bytes > 0) std::memcpy(frame.data, payload.data(), payload_bytes);
-    frame.ttl = 16;
-    frame.router_alert = router_alert;
-    frame.destination = kGroup;
-    net::prepend_datagram(frame, {{}, Address::from_octets(10, 0, 0, 1), 0, 46}, 7600);
-    return {frame.data - frame.prepended, frame.data + frame.length};
-}
-
 std::vector<Outgoing> outgoing(const std::vector<std::size_t>& sizes) {
     static const std::vector<std::byte> room = octets(65536);
     std::vector<Outgoing> out;
@@ -52,49 +37,33 @@ std::vector<Outgoing> outgoing(const std::vector<std::size_t>& sizes) {
     return out;
 }
 
-TEST(ParseOutgoing, FindsWhatTheWorkerWrote) {
+TEST(OutgoingOf, SaysWhatStandsBesideTheFrame) {
+    auto room = octets(1000);
     for (const bool alert : {false, true}) {
-        const auto octets_of_it = datagram(1000, alert);
+        engine::TxFrame frame;
+        frame.data = room.data();
+        frame.length = 1000;
+        frame.kind = alert ? engine::FrameKind::rdata : engine::FrameKind::odata;
+        frame.ttl = 16;
+        frame.router_alert = alert;
+        frame.destination = kGroup;
+        net::address_datagram(frame, {{}, Address::from_octets(10, 0, 0, 1), 0, 46}, 7600);
+        EXPECT_EQ(frame.source, Address::from_octets(10, 0, 0, 1));
         Outgoing out;
-        ASSERT_TRUE(parse_outgoing(octets_of_it, out));
+        ASSERT_TRUE(outgoing_of(frame, out));
         EXPECT_EQ(out.destination, kGroup);
         EXPECT_EQ(out.udp_port, 7600);
         EXPECT_EQ(out.ttl, 16);
         EXPECT_EQ(out.tos, 46 << 2);
         EXPECT_EQ(out.router_alert, alert);
-        const auto expected = octets(1000);
-        EXPECT_TRUE(
-            std::equal(out.payload.begin(), out.payload.end(), expected.begin(), expected.end()));
-    }
-}
-
-TEST(ParseOutgoing, RefusesEveryCutAndWhatIsNoUdp) {
-    const auto good = datagram(10, true);
-    Outgoing out;
-    for (std::size_t length = 0; length < good.size(); ++length)
-        EXPECT_FALSE(parse_outgoing(std::span(good).first(length), out)) << length;
-    EXPECT_FALSE(parse_outgoing(datagram(0), out)) << "no payload, no segment";
-    for (const auto& [place, value] : {std::pair{0, 0x65}, {0, 0x44}, {0, 0x4F}, {9, 113}}) {
-        auto bad = good;
-        bad[static_cast<std::size_t>(place)] = static_cast<std::byte>(value);
-        EXPECT_FALSE(parse_outgoing(bad, out)) << place << ' ' << value;
-    }
-}
-
-TEST(ParseOutgoing, StaysInsideWhateverTheOctetsSay) {
-    std::mt19937 random(5);
-    std::printf("seed 5\n");
-    for (int i = 0; i < 100000; ++i) {
-        auto frame = datagram(random() % 64, random() % 2 == 0);
-        for (int k = 0; k < 3; ++k)
-            frame[random() % std::min<std::size_t>(frame.size(), 34)] =
-                static_cast<std::byte>(random());
-        frame.resize(random() % (frame.size() + 1));
-        Outgoing out;
-        if (!parse_outgoing(frame, out)) continue;
-        ASSERT_GE(out.payload.data(), frame.data() + 28);
-        ASSERT_LE(out.payload.data() + out.payload.size(), frame.data() + frame.size());
-        ASSERT_FALSE(out.payload.empty());
+        EXPECT_EQ(out.may_wait, !alert) << "repairs wait for nobody";
+        EXPECT_EQ(out.payload.data(), room.data());
+        EXPECT_EQ(out.payload.size(), 1000u);
+        frame.length = 0;
+        EXPECT_FALSE(outgoing_of(frame, out)) << "no payload, no segment";
+        frame.length = 10;
+        frame.udp_port = 0;
+        EXPECT_FALSE(outgoing_of(frame, out)) << "raw PGM";
     }
 }
 
@@ -121,6 +90,35 @@ TEST(RunLength, KeepsTheKernelsLimitsOfSegmentsAndOctets) {
     exact.back().payload = exact.back().payload.first(6);
     EXPECT_EQ(run_length(exact, 64), 40u) << "an option takes four octets";
     EXPECT_EQ(run_length(outgoing({65507, 1}), 64), 1u);
+}
+
+// What an interface takes in one piece is below 65,536 octets with its Ethernet header and a tag:
+// 45 packets of 1,400 octets behind PGM's header of 24, and not the 46 that an IP datagram of
+// 65,535 could hold.
+TEST(RunLength, LeavesRoomForTheHeadersOfWhatAnInterfaceTakesWhole) {
+    EXPECT_EQ(kRunBytesMax + 18 + 20 + 8, 65535u);
+    const auto list = outgoing(std::vector<std::size_t>(100, 1424));
+    EXPECT_EQ(run_length(list, kSegmentsMax), 45u);
+    EXPECT_GT(46u * 1424, kRunBytesMax);
+    EXPECT_LE(46u * 1424, kPayloadMax);
+    for (std::size_t size = 1; size <= kPayloadMax; size = size * 5 / 4 + 1) {
+        const std::size_t run =
+            run_length(outgoing(std::vector<std::size_t>(100, size)), kSegmentsMax);
+        EXPECT_TRUE(run == 1 || run * size <= kRunBytesMax) << size;
+        EXPECT_TRUE(is_full(outgoing({size}), run, kSegmentsMax)) << size;
+    }
+}
+
+TEST(IsFull, SaysWhetherAnotherOfTheSizeWouldGoWithThem) {
+    const auto list = outgoing({1424, 1424});
+    EXPECT_FALSE(is_full(list, 44, 64));
+    EXPECT_TRUE(is_full(list, 45, 64));
+    EXPECT_TRUE(is_full(list, 2, 2));
+    EXPECT_FALSE(is_full(outgoing({64}), 63, 64));
+    EXPECT_TRUE(is_full(outgoing({64}), 64, 64));
+    auto exact = outgoing({1637});  // 40 * 1637 + 9 = 65489
+    EXPECT_FALSE(is_full(exact, 39, 64));
+    EXPECT_TRUE(is_full(exact, 40, 64));
 }
 
 TEST(RunLength, EndsWhereDatagramsGoAnotherWay) {

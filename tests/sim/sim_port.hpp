@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "dataplane/kernel/frame_pool.hpp"
 #include "dataplane/net/datagram.hpp"
 #include "dataplane/net/framing.hpp"
 #include "dataplane/net/multicast_mac.hpp"
@@ -58,6 +59,8 @@ class SimPort {
         }
     }
     std::size_t allocate(std::span<engine::TxFrame> tx) {
+        // Packets one behind the other, as a kernel port has them.
+        if (datagrams) return adjoining_.allocate(tx);
         std::size_t count = 0;
         while (count < tx.size() && !tx_free_.empty()) {
             std::byte* const room = tx_free_.back();
@@ -71,6 +74,7 @@ class SimPort {
     }
     std::size_t transmit(std::span<engine::TxFrame> tx);
     void give_back(std::span<engine::TxFrame> tx) {
+        if (datagrams) return adjoining_.give_back(tx);
         for (auto& frame : tx) tx_free_.push_back(static_cast<std::byte*>(frame.handle));
     }
     bool set_multicast_filter(std::span<const dataplane::MacAddress> groups) {
@@ -102,7 +106,9 @@ class SimPort {
     std::size_t filter_calls() const { return filter_calls_; }
     const dataplane::Memberships& memberships() const { return memberships_; }
     // Frames that are not back in the port: 0 when nothing leaks.
-    std::size_t lent() const { return kPool - tx_free_.size() + rx_lent_; }
+    std::size_t lent() const {
+        return kPool - tx_free_.size() + kPool - adjoining_.free_count() + rx_lent_;
+    }
 
     bool promiscuous = false;
     bool kernel_answers = false;
@@ -125,12 +131,15 @@ class SimPort {
         return true;
     }
 
+    void carry_datagram(const engine::TxFrame& packet);
+
     SimWire& wire_;
     dataplane::MacAddress mac_;
     std::uint16_t mtu_;
     std::size_t stride_;
     std::vector<std::byte> tx_room_, rx_room_;
     std::vector<std::byte*> tx_free_;
+    dataplane::kernel::FramePool adjoining_;  // in place of it with `datagrams`
     std::vector<std::uint32_t> rx_free_, rx_length_, arrived_;
     std::size_t arrived_first_ = 0, arrived_count_ = 0, rx_lent_ = 0;
     std::vector<dataplane::MacAddress> filter_;
@@ -175,6 +184,7 @@ inline SimPort::SimPort(SimWire& wire, const dataplane::MacAddress& mac, std::ui
       rx_room_(kQueue * stride_),
       rx_length_(kQueue),
       arrived_(kQueue) {
+    adjoining_.open(kPool / dataplane::kernel::FramePool::kBlockFrames, mtu);
     for (std::size_t i = kPool; i-- > 0;) tx_free_.push_back(tx_room_.data() + i * stride_);
     for (std::size_t i = kQueue; i-- > 0;) rx_free_.push_back(static_cast<std::uint32_t>(i));
     filter_.reserve(1024);
@@ -185,26 +195,34 @@ inline std::size_t SimPort::transmit(std::span<engine::TxFrame> tx) {
     const std::size_t count = std::min(tx.size(), takes_at_most);
     for (auto& frame : tx.first(count)) {
         if (datagrams) {
-            // Everybody's, as no table says whose the unicast ones are.
-            const std::byte* const ip = frame.data - frame.prepended;
-            const Address destination = dataplane::net::load_address(ip + 16);
-            const auto to = destination.is_multicast() ? dataplane::net::multicast_mac(destination)
-                                                       : dataplane::net::kBroadcastMac;
-            // A UDP port that is sent from hears answers too, wanted or not.
-            dataplane::net::prepend_ethernet(frame, {mac_, {}, 0, 0}, to);
-            dataplane::net::Datagram datagram;
-            auto& ports = memberships_.udp_ports;
-            if (dataplane::net::parse_frame(
-                    {frame.data - frame.prepended, std::size_t{frame.prepended} + frame.length}, 0,
-                    datagram) == dataplane::net::FrameClass::pgm &&
-                std::find(ports.begin(), ports.end(), datagram.udp_port) == ports.end())
-                ports.push_back(datagram.udp_port);
+            carry_datagram(frame);
+            continue;
         }
         wire_.carry({frame.data - frame.prepended, std::size_t{frame.prepended} + frame.length},
                     this);
     }
     give_back(tx.first(count));
     return count;
+}
+
+// Everybody's, as no table says whose the unicast ones are.
+inline void SimPort::carry_datagram(const engine::TxFrame& packet) {
+    std::vector<std::byte> room(engine::kFrameHeadroom + packet.length);
+    engine::TxFrame frame = packet;
+    frame.data = room.data() + engine::kFrameHeadroom;
+    std::memcpy(frame.data, packet.data, packet.length);
+    const dataplane::net::LinkIdentity link{mac_, frame.source, 0,
+                                            static_cast<std::uint8_t>(frame.tos >> 2)};
+    dataplane::net::prepend_datagram(frame, link, frame.udp_port);
+    dataplane::net::prepend_ethernet(frame, link,
+                                     frame.destination.is_multicast()
+                                         ? dataplane::net::multicast_mac(frame.destination)
+                                         : dataplane::net::kBroadcastMac);
+    // A UDP port that is sent from hears answers too, wanted or not.
+    auto& ports = memberships_.udp_ports;
+    if (frame.udp_port != 0 && std::find(ports.begin(), ports.end(), frame.udp_port) == ports.end())
+        ports.push_back(frame.udp_port);
+    wire_.carry({frame.data - frame.prepended, std::size_t{frame.prepended} + frame.length}, this);
 }
 
 inline bool SimPort::inject(std::span<const std::byte> frame) {
