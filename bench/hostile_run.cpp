@@ -19,14 +19,17 @@
 #include <string>
 #include <string_view>
 
-#include "bench/hostile/hostile_packets.hpp"
 #include "bench/hostile/hostile_pair.hpp"
 #include "engine/wire/names.hpp"
+#include "tests/hostile/hostile_packets.hpp"
 
 namespace {
 
 using namespace fanfare;
 using namespace fanfare::bench;
+using test::Aim;
+using test::HostileKind;
+using test::HostilePackets;
 
 struct Options {
     std::uint64_t random = 1'000'000, mutated = 1'000'000, pairs = 20, seed = 20261129;
@@ -143,7 +146,7 @@ int run(const Options& options) {
     plan.parity = options.parity;
     HostilePair pair(plan);
     HostilePackets packets(pair.good(), options.seed);
-    for (const auto& tpdu : golden_packets(options.golden)) packets.add_sample(tpdu);
+    for (const auto& tpdu : test::golden_packets(options.golden)) packets.add_sample(tpdu);
     const std::uint64_t hostile = options.random + options.mutated;
     HostilePair::Slice slice;
     slice.messages = std::max<std::uint64_t>(hostile / options.pairs, 1000);

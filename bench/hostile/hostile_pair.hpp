@@ -11,13 +11,15 @@
 #include <vector>
 
 #include "bench/core/window_region.hpp"
-#include "bench/hostile/hostile_packets.hpp"
 #include "bench/hostile/wire_port.hpp"
 #include "client/core/message_reader.hpp"
 #include "client/core/message_writer.hpp"
 #include "dataplane/worker.hpp"
+#include "tests/hostile/hostile_packets.hpp"
 
 namespace fanfare::bench {
+
+using test::GoodSession;
 
 struct HostilePairPlan {
     std::size_t message = 100;       // octets

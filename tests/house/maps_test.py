@@ -50,7 +50,8 @@ def tests_of(root):
 def names_in(text):
     """Tests that a cell names: (name, whether it is shortened)."""
     return [(name, cut) for name, cut in WORD.findall(re.sub(r'`[^`]*`', '', text))
-            if name.count('_') > 2 and name[0].islower() or sum(c.isupper() for c in name) > 2 and any(c.islower() for c in name)]
+            if (name[0].islower() and name.count('_') > 2) or
+            (any(c.islower() for c in name) and sum(c.isupper() for c in name) > 2)]
 
 
 def exists(root, name):

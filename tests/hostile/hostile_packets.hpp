@@ -16,7 +16,7 @@
 #include "engine/types.hpp"
 #include "engine/wire/packet.hpp"
 
-namespace fanfare::bench {
+namespace fanfare::test {
 
 // Which half of an engine a frame is aimed at.
 enum class Aim : std::uint8_t { receiver, source };
@@ -71,4 +71,4 @@ class HostilePackets {
 // the file can't be read.
 std::vector<std::vector<std::byte>> golden_packets(const std::string& file);
 
-}  // namespace fanfare::bench
+}  // namespace fanfare::test

@@ -1,4 +1,4 @@
-#include "bench/hostile/hostile_packets.hpp"
+#include "tests/hostile/hostile_packets.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -12,7 +12,7 @@
 #include "engine/checksum/checksum.hpp"
 #include "tests/wire/packets.hpp"
 
-namespace fanfare::bench {
+namespace fanfare::test {
 
 namespace {
 
@@ -83,7 +83,7 @@ std::size_t HostilePackets::random_tpdu(std::span<std::byte> room) {
         wire::kHeaderSize + below(below(8) == 0 ? kTpduMost - wire::kHeaderSize : 120);
     const std::span<std::byte> tpdu = room.first(length);
     fill(tpdu);
-    const wire::Type type = test::kTypes[below(std::size(test::kTypes))];
+    const wire::Type type = kTypes[below(std::size(kTypes))];
     const Tsi tsi = any_tsi();
     const bool up = wire::Packet{type}.towards_source();
     net::store16(tpdu.data(), up ? good_.data_port : tsi.source_port);
@@ -105,13 +105,13 @@ std::size_t HostilePackets::valid_tpdu(std::span<std::byte> room) {
         return sample.size();
     }
     while (true) {
-        const wire::Type type = test::kTypes[below(std::size(test::kTypes))];
+        const wire::Type type = kTypes[below(std::size(kTypes))];
         std::uint32_t present = 0;
         for (auto options = below(4); options > 0; --options) {
             const auto option = 1u << below(kKinds);
             if (option < wire::bit(wire::OptionBit::unknown)) present |= option;
         }
-        test::BuiltPacket built = test::random_packet(type, present, random_);
+        BuiltPacket built = random_packet(type, present, random_);
         wire::Packet& packet = built.packet;
         const Tsi tsi = any_tsi();
         const bool up = packet.towards_source();
@@ -256,4 +256,4 @@ std::vector<std::vector<std::byte>> golden_packets(const std::string& file) {
     return found;
 }
 
-}  // namespace fanfare::bench
+}  // namespace fanfare::test
