@@ -138,7 +138,7 @@ class Hostile(TransferTest):
     def test_random_and_damaged_packets_in_masses_leave_memory_as_it_was(self):
         """Frames of the hostile run, from a program that is quick enough for millions of them."""
         print(f'seed {SEED}', flush=True)
-        self.file(max(suite.BYTES // 4, int(1.5 * HOSTILE * 2 / HOSTILE_RATE * 50e6 / 8)))
+        self.file(max(suite.BYTES // 4, int(2 * HOSTILE * 2 / HOSTILE_RATE * 50e6 / 8)))
         subs = self.listen()
         pub = self.publisher.publish(f'{GROUP_ADDRESS}:{PORT}', self.input, '--rate', '50', '--window-ms', '3000')
         self.assertTrue(wait_until(lambda: self.outputs()[0].stat().st_size > 0, 20), 'nothing arrives')
@@ -149,11 +149,16 @@ class Hostile(TransferTest):
         self.assertEqual(thrower.wait(60), 0, thrower.text())
         # Strangers' sessions have taken the windows that they may have.
         before = [self.resident(daemon) for daemon in (self.publisher, self.subscribers[0])]
-        arrived = self.outputs()[0].stat().st_size
+        def rate(work):
+            """Mbit/s of the stream while `work` goes on."""
+            arrived, began = self.outputs()[0].stat().st_size, time.monotonic()
+            work()
+            return (self.outputs()[0].stat().st_size - arrived) * 8e-6 / (time.monotonic() - began)
+
+        alone = rate(lambda: time.sleep(HOSTILE / HOSTILE_RATE / 2))
         thrower = self.keep(Process([*argv, HOSTILE, HOSTILE, SEED, HOSTILE_RATE], host=self.network.middle,
                                     stdout=subprocess.PIPE, label='hostile_throw'))
-        self.assertEqual(thrower.wait(suite.SECONDS), 0, thrower.text())
-        arrived = self.outputs()[0].stat().st_size - arrived
+        beside = rate(lambda: self.assertEqual(thrower.wait(suite.SECONDS), 0, thrower.text()))
         sending = pub.running()
         thrown = json.loads(thrower.popen.stdout.read())
         after = [self.resident(daemon) for daemon in (self.publisher, self.subscribers[0])]
@@ -162,7 +167,7 @@ class Hostile(TransferTest):
         status = self.subscribers[0].status()
         refused = sum(numbers(status, f'decode_{name}') for name in ('truncated_body', 'tsdu_length_mismatch', 'unknown_type'))
         print(f'{thrown}, beside a stream {"all the while" if sending else "that ended before"}, of '
-              f'{arrived * 8e-6 / thrown["seconds"]:.1f} Mbit/s; memory {[b >> 20 for b in before]} MiB before, grown by '
+              f'{beside:.1f} Mbit/s, {alone:.1f} before; memory {[b >> 20 for b in before]} MiB before, grown by '
               f'{[g >> 10 for g in grown]} KiB; {refused} refused for three of the reasons', flush=True)
         self.assertGreater(refused, 0)
         self.assertLess(max(grown), 8 << 20)
