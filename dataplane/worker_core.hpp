@@ -210,10 +210,7 @@ class WorkerCore {
     static bool asks_us(const Incoming& packet) {
         return packet.packet.type == wire::Type::nak && !packet.to.is_multicast();
     }
-    static bool is_intact(engine::Verdict verdict) {
-        return verdict != engine::Verdict::checksum_wrong &&
-               verdict != engine::Verdict::untrusted_source;
-    }
+    static bool concerns_repairer(const Incoming& packet, engine::Verdict verdict);
     void stop_repairing(ReceiveSession& session);
     void deliver_to_repairer(ReceiveSession& session, const Incoming& packet, Nanos now);
     void ask_store(ReceiveSession& session);

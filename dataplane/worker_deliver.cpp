@@ -115,7 +115,8 @@ void WorkerCore::deliver_to_receiver(ReceiveSession& session, const Incoming& pa
         session.has_hop = true;
     }
     if (!out.frames().empty() || !out.events().empty()) commit_receiver(session, out, now);
-    if (session.repairs && is_intact(verdict)) deliver_to_repairer(session, packet, now);
+    if (session.repairs && concerns_repairer(packet, verdict))
+        deliver_to_repairer(session, packet, now);
 }
 
 void WorkerCore::deliver_to_source(const Incoming& packet, Nanos now) {

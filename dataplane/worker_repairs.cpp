@@ -36,9 +36,22 @@ void WorkerCore::stop_repairing(ReceiveSession& session) {
     repairing_.erase(std::remove(repairing_.begin(), repairing_.end(), &session), repairing_.end());
 }
 
+// What the receiver judged and the repairer may hear as well. Of data it hears what was taken,
+// whose sum was right: a receiver knows a copy by its number alone. A session that is over judges
+// nothing.
+bool WorkerCore::concerns_repairer(const Incoming& packet, engine::Verdict verdict) {
+    using engine::Verdict;
+    const bool data =
+        packet.packet.type == wire::Type::odata || packet.packet.type == wire::Type::rdata;
+    if (data) return verdict == Verdict::accepted;
+    return verdict != Verdict::checksum_wrong && verdict != Verdict::untrusted_source;
+}
+
 void WorkerCore::deliver_to_repairer(ReceiveSession& session, const Incoming& packet, Nanos now) {
     const bool to_us = !packet.to.is_multicast();
-    if (to_us && packet.packet.checksum != 0 &&
+    const bool over = session.receiver.state() != SessionState::open;
+    if (over && !to_us && packet.ip_source != session.ip_source) return;
+    if ((to_us || over) && packet.packet.checksum != 0 &&
         !checksum::intact(kernels_.sum(packet.tpdu.data(), packet.tpdu.size()))) {
         counters().verdicts[static_cast<std::size_t>(engine::Verdict::checksum_wrong)].add();
         return;

@@ -310,6 +310,7 @@ void LocalRepairer::on_packet(const wire::Packet& packet, Address from, bool to_
     }
     switch (packet.type) {
         case wire::Type::odata:
+        case wire::Type::rdata:
             if (packet.flags & wire::kOptParity) return;
             if (packet.options.has(wire::OptionBit::syn)) {
                 syn_known_ = true;

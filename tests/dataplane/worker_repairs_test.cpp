@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "dataplane/net/datagram.hpp"
+#include "dataplane/net/multicast_mac.hpp"
 #include "dataplane/receive_session.hpp"
 #include "dataplane/source_session.hpp"
 #include "tests/dataplane/hosts.hpp"
@@ -104,6 +105,72 @@ TEST(WorkerRepairs, AReceiverBelowIsRepairedByTheRepairerAndNotByTheSource) {
     EXPECT_GT(figures.statistics.rdata_sent, 0u);
     EXPECT_GT(figures.statistics.nnak_sent, 0u);
     EXPECT_GE(figures.memory_packets, 420u);
+}
+
+// The frame of a packet; `wrong` is added to its checksum.
+std::vector<std::byte> frame_of(const wire::Packet& packet, Address from, Address to,
+                                std::uint16_t wrong = 0) {
+    constexpr std::size_t kTpduAt = net::kEthernetSize + net::kIpv4Size;
+    std::vector<std::byte> frame(kTpduAt + wire::encoded_size(packet));
+    const auto tpdu = std::span(frame).subspan(kTpduAt);
+    EXPECT_NE(wire::encode(packet, tpdu), 0u);
+    const auto sum = static_cast<std::uint16_t>(
+        checksum::finish(checksum::best_kernels().sum(tpdu.data(), tpdu.size())) + wrong);
+    std::memcpy(tpdu.data() + wire::kChecksumAt, &sum, sizeof sum);
+    net::Ipv4Header ip;
+    ip.source = from;
+    ip.destination = to;
+    ip.protocol = wire::kIpProtocolPgm;
+    ip.ttl = 1;
+    net::write_ipv4(frame.data() + net::kEthernetSize, ip, tpdu.size());
+    const MacAddress mac = to.is_multicast()
+                               ? net::multicast_mac(to)
+                               : MacAddress{{2, 0, 0, 0, 0, static_cast<std::uint8_t>(to.v4)}};
+    net::write_ethernet(frame.data(), {mac, MacAddress{{2, 0, 0, 0, 0, 0x99}}, 0, net::kTypeIpv4});
+    return frame;
+}
+
+TEST(WorkerRepairs, ADamagedCopyOfAPacketPutsNoMarkOnItsRepair) {
+    Site site;
+    wire::Packet data{}, repair{};
+    std::vector<std::byte> kept, repaired;
+    site.network.wire.hook = [&](std::span<const std::byte> frame, const sim::SimPort&) {
+        net::Datagram datagram;
+        if (net::parse_frame(frame, 0, datagram) != net::FrameClass::pgm) return true;
+        wire::Packet packet{};
+        if (wire::decode(datagram.payload, packet) != wire::DecodeError::none) return true;
+        if (packet.type == wire::Type::odata) {
+            kept.assign(datagram.payload.begin(), datagram.payload.end());
+            wire::decode(kept, data);
+        } else if (packet.type == wire::Type::rdata && packet.sqn == data.sqn) {
+            repaired.assign(datagram.payload.begin(), datagram.payload.end());
+            wire::decode(repaired, repair);
+        }
+        return true;
+    };
+    Sending& sending = site.source.send();
+    site.send(sending, 0, 10);
+    ASSERT_FALSE(kept.empty());
+    ASSERT_FALSE(data.options.has(wire::OptionBit::fin));
+    wire::Packet copy = data;
+    copy.options.set(wire::OptionBit::fin);
+    copy.flags = wire::option_flags(copy.type, copy.options.present);
+    site.repairer.port().inject(frame_of(copy, site.source.plan.address, kGroup, 1));
+    site.network.settle();
+
+    wire::Packet nak{};
+    nak.type = wire::Type::nak;
+    nak.gsi = data.gsi;
+    nak.source_port = data.destination_port;
+    nak.destination_port = data.source_port;
+    nak.sqn = data.sqn;
+    nak.source = site.source.plan.address;
+    nak.group = kGroup;
+    repaired.clear();
+    site.repairer.port().inject(frame_of(nak, Address::from_octets(10, 0, 2, 8), kRepairerAddress));
+    site.network.run(10 * kMillisecond);
+    ASSERT_FALSE(repaired.empty()) << "the repairer answers";
+    EXPECT_FALSE(repair.options.has(wire::OptionBit::fin));
 }
 
 }  // namespace

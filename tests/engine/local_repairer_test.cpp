@@ -522,6 +522,15 @@ TEST(LocalRepairer, FirstAndLastPacketKeepTheirMarks) {
     EXPECT_TRUE(sent[3].decoded().options.has(wire::OptionBit::fin));
 }
 
+TEST(LocalRepairer, TheMarksStandOnRepairsOfWhatItGotByARepairItself) {
+    Alone a;
+    a.hear(odata(1, 0, "second"));
+    a.hear(rdata(0, 0, "first", [](wire::Packet& p) { p.options.set(wire::OptionBit::syn); }));
+    const auto sent = a.ask({0});
+    ASSERT_EQ(sent.size(), 3u);
+    EXPECT_TRUE(sent[2].decoded().options.has(wire::OptionBit::syn));
+}
+
 TEST(LocalRepairer, NaksOfOthersGroupsSourcesAndForParityAreRefused) {
     Alone a;
     for (Sqn i = 0; i < 10; ++i) a.hear(odata(i, 0, "x"));

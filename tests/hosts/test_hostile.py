@@ -6,12 +6,14 @@ import pathlib
 import random
 import re
 import struct
+import subprocess
 import threading
 import time
+import unittest
 
 from harness import packets, suite
 from harness.daemon import numbers
-from harness.process import wait_until
+from harness.process import Process, wait_until
 from harness.transfer import TransferTest
 
 SEED = int(os.environ.get('FANFARE_TEST_SEED', '20261121'))
@@ -19,6 +21,10 @@ GROUP_ADDRESS, PORT = '239.77.0.1', 7500
 GSI = bytes.fromhex('aabbccddeeff')
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / 'data/openpgm-golden.json'
 FORGER = '10.77.0.66'
+THROW = os.environ.get('HOSTILE_THROW')
+# Of each kind, and of both together a second.
+HOSTILE = int(os.environ.get('FANFARE_TEST_HOSTILE', '50000'))
+HOSTILE_RATE = 50_000
 
 
 def raw(tpdu, source=FORGER, destination=GROUP_ADDRESS, **fields):
@@ -122,6 +128,49 @@ class Hostile(TransferTest):
                 time.sleep(0.01)
 
         self.while_moving(throw)
+
+    def resident(self, daemon):
+        """Octets of memory that a daemon has."""
+        text = pathlib.Path(f'/proc/{daemon.process.pid}/status').read_text()
+        return int(re.search(r'VmRSS:\s*(\d+) kB', text).group(1)) << 10
+
+    @unittest.skipIf(THROW is None, 'HOSTILE_THROW names no program')
+    def test_random_and_damaged_packets_in_masses_leave_memory_as_it_was(self):
+        """Frames of the hostile run, from a program that is quick enough for millions of them."""
+        print(f'seed {SEED}', flush=True)
+        self.file(max(suite.BYTES // 4, int(2 * HOSTILE * 2 / HOSTILE_RATE * 50e6 / 8)))
+        subs = self.listen()
+        pub = self.publisher.publish(f'{GROUP_ADDRESS}:{PORT}', self.input, '--rate', '50', '--window-ms', '3000')
+        self.assertTrue(wait_until(lambda: self.outputs()[0].stat().st_size > 0, 20), 'nothing arrives')
+        gsi, sport = self.identity()
+        argv = [THROW, 'bridge', f'{gsi.hex()}:{sport}', PORT, GROUP_ADDRESS, '10.77.0.1', '10.77.0.10']
+        thrower = self.keep(Process([*argv, 1000, 1000, SEED + 1, HOSTILE_RATE], host=self.network.middle,
+                                    label='hostile_throw'))
+        self.assertEqual(thrower.wait(60), 0, thrower.text())
+        # Strangers' sessions have taken the windows that they may have.
+        before = [self.resident(daemon) for daemon in (self.publisher, self.subscribers[0])]
+        def rate(work):
+            """Mbit/s of the stream while `work` goes on."""
+            arrived, began = self.outputs()[0].stat().st_size, time.monotonic()
+            work()
+            return (self.outputs()[0].stat().st_size - arrived) * 8e-6 / (time.monotonic() - began)
+
+        alone = rate(lambda: time.sleep(HOSTILE / HOSTILE_RATE / 2))
+        thrower = self.keep(Process([*argv, HOSTILE, HOSTILE, SEED, HOSTILE_RATE], host=self.network.middle,
+                                    stdout=subprocess.PIPE, label='hostile_throw'))
+        beside = rate(lambda: self.assertEqual(thrower.wait(suite.SECONDS), 0, thrower.text()))
+        sending = pub.running()
+        thrown = json.loads(thrower.popen.stdout.read())
+        after = [self.resident(daemon) for daemon in (self.publisher, self.subscribers[0])]
+        self.expect_equal(subs, pub)
+        grown = [b - a for a, b in zip(before, after)]
+        status = self.subscribers[0].status()
+        refused = sum(numbers(status, f'decode_{name}') for name in ('truncated_body', 'tsdu_length_mismatch', 'unknown_type'))
+        print(f'{thrown}, beside a stream {"all the while" if sending else "that ended before"}, of '
+              f'{beside:.1f} Mbit/s, {alone:.1f} before; memory {[b >> 20 for b in before]} MiB before, grown by '
+              f'{[g >> 10 for g in grown]} KiB; {refused} refused for three of the reasons', flush=True)
+        self.assertGreater(refused, 0)
+        self.assertLess(max(grown), 8 << 20)
 
     def test_forged_packets_of_the_running_session_cost_it_nothing(self):
         """From another address with the true session's identity: data, jumps, FIN and RST, all summed right."""

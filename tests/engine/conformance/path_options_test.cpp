@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "engine/core/poll_types.hpp"
-#include "tests/engine/packets.hpp"
+#include "tests/engine/conformance/alone.hpp"
 
 namespace fanfare::engine::test {
 namespace {
@@ -13,54 +13,6 @@ namespace {
 using wire::OptionBit;
 constexpr Address kElement = Address::from_octets(10, 0, 0, 254);
 constexpr Address kRival = Address::from_octets(10, 0, 0, 66);
-
-struct ReceiverAlone : ::testing::Test {
-    std::vector<IndexEntry> index{1024};
-    std::vector<std::byte> log{std::size_t{1} << 18};
-    std::unique_ptr<Receiver> receiver;
-    Frames frames{256};
-    Nanos now = 10 * kSecond;
-    std::vector<Datagram> sent;
-    bool ended = false;
-
-    void SetUp() override {
-        receiver = std::make_unique<Receiver>(profile(ProfileName::lan).receiver,
-                                              ReceiveMemory{index, log}, checksum::best_kernels());
-        receiver->start({kTsi, kDataPort, kGroup, kSourceAddress, receiver_address(0)}, 5, now);
-        give(spm(1, 100, 99));
-        give(odata(100, 100, "a"));
-    }
-    void collect(Output& out) {
-        for (auto& d : frames.take(out, receiver_address(0))) sent.push_back(std::move(d));
-        ended |= !out.events().empty() && out.events().back().kind == Event::Kind::reset;
-    }
-    Verdict give(const Datagram& d, bool unicast = false) {
-        Output out = frames.output();
-        const wire::Packet packet = d.decoded();
-        receiver->open_burst(packet.payload.size());
-        const Verdict verdict = unicast
-                                    ? receiver->on_unicast_ncf(packet, d.octets, d.from, now, out)
-                                    : receiver->on_packet(packet, d.octets, d.from, now, out);
-        collect(out);
-        return verdict;
-    }
-    void run_for(Nanos time) {
-        const Nanos end = now + time;
-        while (receiver->next_deadline() <= end) {
-            now = std::max(now, receiver->next_deadline());
-            Output out = frames.output();
-            receiver->on_tick(now, out);
-            collect(out);
-        }
-        now = end;
-    }
-    std::vector<Datagram> of(FrameKind kind) const {
-        std::vector<Datagram> some;
-        std::copy_if(sent.begin(), sent.end(), std::back_inserter(some),
-                     [kind](const auto& d) { return d.kind == kind; });
-        return some;
-    }
-};
 
 Change unreachable(Address path = {}) {
     return [path](wire::Packet& p) {

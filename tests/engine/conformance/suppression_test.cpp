@@ -6,7 +6,7 @@
 #include <iostream>
 #include <map>
 
-#include "tests/engine/packets.hpp"
+#include "tests/engine/conformance/alone.hpp"
 
 namespace fanfare::engine::test {
 namespace {
@@ -104,46 +104,6 @@ TEST(Suppression, AloneAReceiverIsAtTheLanFloorWithinAHundredLosses) {
     EXPECT_EQ(pair.subscribers[0].receiver->statistics().nak_backoff_us, 50u);
     EXPECT_EQ(pair.source->statistics().naks_duplicate, 0u);
 }
-
-struct SourceAlone : ::testing::Test {
-    SourceParameters parameters = profile(ProfileName::lan).source;
-    std::unique_ptr<Source> source;
-    Frames frames{512};
-    Nanos now = kSecond;
-    std::string text = std::string(100, 'x');
-
-    void SetUp() override {
-        parameters.random_first_sqn = false;
-        parameters.rate_bits_per_s = 0;
-        start();
-    }
-    void start() {
-        source = std::make_unique<Source>(
-            parameters, SourceIdentity{kTsi, kDataPort, kGroup, kSourceAddress, 100, 7}, 1500,
-            false, checksum::best_kernels());
-        Publish item;
-        item.data = reinterpret_cast<const std::byte*>(text.data());
-        item.length = 100;
-        item.message_length = 100;
-        Output out = frames.output();
-        ASSERT_EQ(source->publish(std::vector<Publish>(200, item), now, out), 200u);
-    }
-    std::vector<Datagram> hear(Datagram d, std::size_t who = 0) {
-        d.from = receiver_address(who);
-        Output out = frames.output();
-        source->on_packet(d.decoded(), d.octets, d.from, now, out);
-        return frames.take(out, kSourceAddress);
-    }
-    std::vector<Datagram> tick(FrameKind kind) {
-        Output out = frames.output();
-        source->on_tick(now, out);
-        auto all = frames.take(out, kSourceAddress);
-        all.erase(std::remove_if(all.begin(), all.end(),
-                                 [kind](const Datagram& d) { return d.kind != kind; }),
-                  all.end());
-        return all;
-    }
-};
 
 // RFC 5.2, 15.2.1.
 TEST_F(SourceAlone, EveryNcfTellsTheBackOffIntervalAndEverySpmItsRangeToo) {
