@@ -38,7 +38,11 @@ class RepairHold {
     // not left, so it must not wait as long as the RDATA.
     Nanos confirm_gap() const { return std::max(floor_, hold_ / 2); }
     // Until the next RDATA of a number that was repaired `repairs` times already.
-    Nanos repair_gap(std::uint32_t repairs) const { return engine::repair_gap(hold_, repairs); }
+    // Who asked for the last one and asks `again` waited for it before: its NAK can have crossed
+    // nothing but its own NCF.
+    Nanos repair_gap(std::uint32_t repairs, bool again = false) const {
+        return engine::repair_gap(again ? std::max(floor_, hold_ / 4) : hold_, repairs);
+    }
 
     // Another receiver's first NAK for a number came `age` after its RDATA.
     void crossed(Nanos age) {
