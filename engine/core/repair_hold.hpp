@@ -51,6 +51,8 @@ class RepairHold {
         const Nanos wanted = std::min(age + age / 4, 2 * hold_);
         hold_ = std::clamp(wanted, hold_, ceiling_);
     }
+    // Somebody whose NAK was left unanswered asked again: it had not crossed the RDATA.
+    void in_vain() { hold_ -= (hold_ - floor_) / 4; }
     // A number was asked for that nobody had asked for: what was learnt fades.
     void fresh() { hold_ -= (hold_ - floor_) / 16; }
 

@@ -50,7 +50,7 @@ class RepairService {
         // Who asks for this many was away or comes late: that others ask for the same says nothing
         // of paths and crowds.
         const bool learns = listed < kCatchingUp;
-        bool first_asked = false, crowded = false;
+        bool first_asked = false, crowded = false, in_vain = false;
         for (std::size_t i = 0; i <= listed; ++i) {
             const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
             ++statistics.naks_received;
@@ -69,6 +69,7 @@ class RepairService {
             if (entry.rdata_at != SendWindow::kLongAgo) ++statistics.naks_after_rdata;
             const std::uint32_t repairs = entry.repairs & SendEntry::kRepairs;
             const bool again = entry.requester == mark(requester);
+            in_vain |= again && (entry.repairs & SendEntry::kHeld) != 0;
             const bool repair = !repairs_.contains(ordinal) &&
                                 now - entry.rdata_at >= hold_.repair_gap(repairs, again);
             if (repair && !admit(requester, window, now, statistics)) continue;
@@ -84,13 +85,21 @@ class RepairService {
                     break;
             }
             if (now - entry.ncf_at >= hold_.confirm_gap()) confirms_.insert(ordinal);
-            // A NAK that crossed its RDATA on the way needs no second one.
-            if (repair) repairs_.insert(ordinal);
+            // A NAK that crossed its RDATA on the way needs no second one. Who asks once more did
+            // not cross it.
+            entry.repairs &= static_cast<std::uint8_t>(~SendEntry::kHeld);
+            if (repair) {
+                repairs_.insert(ordinal);
+            } else if (!repairs_.contains(ordinal)) {
+                entry.requester = mark(requester);
+                entry.repairs |= SendEntry::kHeld;
+            }
         }
         if (first_asked) {
             hold_.fresh();
             tuning_.asked();
         }
+        if (in_vain) hold_.in_vain();
         if (crowded) tuning_.crowded(now);
         statistics.naks_outstanding = repairs_.count();
     }
@@ -134,7 +143,7 @@ class RepairService {
     // sixteenth with each loss that one receiver alone asks for; growing from the floor instead
     // would cost the first losses of a crowd two or three repairs each. A receiver close by whose
     // first repair is lost has its second NAK left unanswered for less than its repeat interval.
-    static constexpr Nanos kHoldAtFirst = 4 * kMillisecond;
+    static constexpr Nanos kHoldAtFirst = kMillisecond;
 
     static constexpr std::size_t kCatchingUp = 16;
 
@@ -156,7 +165,7 @@ class RepairService {
                            now - std::max(entry.ncf_at, entry.rdata_at) < hold_.hold();
         if (known && alive) return other ? Asks::too : Asks::again;
         entry.requester = requester;
-        entry.repairs &= SendEntry::kRepairs;
+        entry.repairs &= static_cast<std::uint8_t>(~SendEntry::kOthers);
         return known ? Asks::again : Asks::first;
     }
 
@@ -165,7 +174,7 @@ class RepairService {
     bool another(SendEntry& entry, Nanos now) {
         constexpr std::uint32_t kMost = BackoffTuning::kTolerated + 1;
         static_assert(kMost <= 3, "two bits");
-        const std::uint32_t others = entry.repairs / SendEntry::kAnother;
+        const std::uint32_t others = (entry.repairs & SendEntry::kOthers) / SendEntry::kAnother;
         const bool repaired = entry.rdata_at != SendWindow::kLongAgo;
         tuning_.late(now - (repaired ? entry.rdata_at : entry.ncf_at));
         if (others == kMost) return false;
