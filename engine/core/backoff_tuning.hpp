@@ -63,7 +63,7 @@ class BackoffTuning {
     // before anybody could know the new one.
     void crowded(Nanos now) {
         if (now < quiet_until_) return;
-        width_ = std::min(2 * width_, kWidest);
+        width_ = std::min(1.5 * width_, kWidest);
         quiet_until_ = now + interval();
     }
     // A poll counted this many receivers (15.2.3): after a time without losses the interval may be

@@ -48,13 +48,13 @@ class RepairHold {
     void crossed(Nanos age) {
         if (age < 0 || age >= ceiling_) return;
         // At most doubled by one: a NAK whose sender lost the RDATA looks the same, only later.
-        const Nanos wanted = std::min(age + age / 4, 2 * hold_);
+        const Nanos wanted = std::min(age + age / 2, 2 * hold_);
         hold_ = std::clamp(wanted, hold_, ceiling_);
     }
     // Somebody whose NAK was left unanswered asked again: it had not crossed the RDATA.
     void in_vain() { hold_ -= (hold_ - floor_) / 4; }
     // A number was asked for that nobody had asked for: what was learnt fades.
-    void fresh() { hold_ -= (hold_ - floor_) / 16; }
+    void fresh() { hold_ -= (hold_ - floor_) / 32; }
 
   private:
     Nanos floor_, ceiling_, hold_;
