@@ -145,7 +145,7 @@ class RepairService {
     // first repair is lost has its second NAK left unanswered for less than its repeat interval.
     static constexpr Nanos kHoldAtFirst = kMillisecond;
 
-    static constexpr std::size_t kCatchingUp = 16;
+    static constexpr std::size_t kCatchingUp = 4;
 
     enum class Asks : std::uint8_t { first, too, again };
 
