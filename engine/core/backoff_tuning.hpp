@@ -1,7 +1,8 @@
 // The back-off interval that a source tells its receivers (RFC 3208 15.2.1). It is the product of
 // two things that duplicates show. Spread: how long after the first NAK for a number others' NAKs
-// still come, which is the time that the first one's NCF needs to silence them; it follows the path.
-// Width: how many spreads the interval has; it follows the logarithm of the crowd (nak_backoff.hpp).
+// still come, which is the time that the first one's NCF needs to silence them; it follows the
+// path. Width: how many spreads the interval has; it follows the logarithm of the crowd
+// (nak_backoff.hpp).
 //
 // The width is doubled when a number is asked for by more than kTolerated receivers, and halved in
 // NAK_PROBE_NUM losses. The RFC recommends to double it at the first duplicate and to halve it when

@@ -6,6 +6,9 @@ namespace fanfare::engine {
 
 namespace {
 
+// Around the earth; a window of the lan profile lasts no longer.
+constexpr Nanos kLongestPath = 250 * kMillisecond;
+
 RoundTrip::Bounds bounds(const ReceiverParameters& p, Nanos initial) {
     return {initial, p.round_trip_floor_ns,
             std::max(p.round_trip_ceiling_ns, p.round_trip_floor_ns), p.adapt_to_round_trip};
@@ -28,7 +31,10 @@ NakScheduler::NakScheduler(const ReceiverParameters& parameters, std::uint32_t s
 void NakScheduler::clear(Nanos now) {
     std::fill(slots_.begin(), slots_.end(), Slot{});
     wheel_.clear(now);
-    confirmation_ = RoundTrip(bounds(parameters_, parameters_.nak_repeat_ns));
+    // NCFs come at once, so they tell the path; RDATA may stand in a long queue.
+    RoundTrip::Bounds path = bounds(parameters_, parameters_.nak_repeat_ns);
+    path.longest_path = kLongestPath;
+    confirmation_ = RoundTrip(path);
     repair_ = RoundTrip(bounds(parameters_, parameters_.nak_rdata_ns));
     pace_ = RepairPace{};
     waiting_ncf_ = waiting_data_ = 0;
@@ -78,10 +84,10 @@ void NakScheduler::cancel(std::uint64_t ordinal) {
 void NakScheduler::measure(const Slot& slot, Nanos now) {
     if (slot.data_waits > 0) return;
     if (slot.ncf_retries == 0) return confirmation_.sample(now - slot.since);
-    // It may answer any of several NAKs (Karn). That it answers an earlier one is sure where nothing
-    // was measured yet whose timeout were right, and where it comes sooner after the last one than
-    // the path allows: then the first NAK is what a path longer than all waits has to be measured
-    // from, or none would ever be.
+    // It may answer any of several NAKs (Karn). That it answers an earlier one is sure where
+    // nothing was measured yet whose timeout were right, and where it comes sooner after the last
+    // one than the path allows: then the first NAK is what a path longer than all waits has to be
+    // measured from, or none would ever be.
     if (!confirmation_.measured() || now - slot.since < confirmation_.mean() / 2) {
         confirmation_.sample(now - slot.asked_at);
     }

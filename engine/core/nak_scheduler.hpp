@@ -69,7 +69,7 @@ class NakScheduler {
   private:
     enum class State : std::uint8_t { idle, back_off, wait_ncf, wait_data };
     struct Slot {
-        Nanos since = 0;  // when the NAK went out (wait_ncf) or the NCF came (wait_data)
+        Nanos since = 0;     // when the NAK went out (wait_ncf) or the NCF came (wait_data)
         Nanos asked_at = 0;  // the first NAK for it, ours or a neighbour's
         State state = State::idle;
         std::uint8_t ncf_retries = 0;

@@ -259,8 +259,8 @@ void Receiver::Parts::send_nak(Address destination, std::span<const std::uint64_
 }
 
 // RFC 6.3: a NAK may also go to the group with TTL 1 if the PGM parent is not directly connected.
-// Its NCF takes the way there and back, and a subnet's receivers lose the same packets: this is what
-// makes the parent hear one of them. Where frames are short it is left out.
+// Its NCF takes the way there and back, and a subnet's receivers lose the same packets: this is
+// what makes the parent hear one of them. Where frames are short it is left out.
 void Receiver::Parts::tell_neighbours(const TxFrame& nak, Address parent, Output& out) {
     if (!redirect.beyond_subnet(parent)) return;
     TxFrame* const frame = out.next();
