@@ -4,10 +4,10 @@
 // path. Width: how many spreads the interval has; it follows the logarithm of the crowd
 // (nak_backoff.hpp).
 //
-// The width is doubled when a number is asked for by more than kTolerated receivers, and halved in
-// NAK_PROBE_NUM losses. The RFC recommends to double it at the first duplicate and to halve it when
-// none came so many times: that settles where a duplicate is rare, and a thousand receivers wait
-// ten times as long for a repair as where two or three may ask.
+// The width grows by half when a number is asked for by more than kTolerated receivers, and is
+// halved in NAK_PROBE_NUM losses. The RFC recommends to double at the first duplicate and to halve
+// when none came so many times: that settles where a duplicate is rare, and a thousand receivers
+// wait four times as long for a repair as where two or three may ask.
 #pragma once
 
 #include <algorithm>
@@ -51,7 +51,7 @@ class BackoffTuning {
     // shared one back-off.
     void asked() {
         width_ = std::max(width_ * kNarrower, 1.0);
-        spread_ -= (spread_ - min_) / 16;
+        spread_ = std::max(spread_ - spread_ / 16, min_);
     }
     // Another receiver's NAK for a number that is being repaired came `age` after what should have
     // silenced it.

@@ -151,13 +151,13 @@ TEST_F(SourceAlone, EveryNcfTellsTheBackOffIntervalAndEverySpmItsRangeToo) {
     ASSERT_EQ(ncfs.size(), 1u);
     const auto ncf = ncfs[0].decoded();
     ASSERT_TRUE(ncf.options.has(wire::OptionBit::nak_bo_ivl));
-    EXPECT_EQ(ncf.options.nak_bo_ivl.interval_us, 400u);
+    EXPECT_EQ(ncf.options.nak_bo_ivl.interval_us, 366u) << "one loss nearer to the least";
     EXPECT_EQ(ncf.options.nak_bo_ivl.sqn, 0u);
     EXPECT_TRUE(ncf.flags & wire::kOptNetworkSignificant);
     const auto spms = hear(spmr());
     ASSERT_EQ(spms.size(), 1u);
     const auto spm = spms[0].decoded();
-    EXPECT_EQ(spm.options.nak_bo_ivl.interval_us, 400u);
+    EXPECT_EQ(spm.options.nak_bo_ivl.interval_us, 366u);
     ASSERT_TRUE(spm.options.has(wire::OptionBit::nak_bo_rng));
     EXPECT_EQ(spm.options.nak_bo_rng.min_us, 50u);
     EXPECT_EQ(spm.options.nak_bo_rng.max_us, 20'000u);
@@ -173,7 +173,44 @@ TEST_F(SourceAlone, ASecondReceiverForOneNumberIsADuplicateAndARepetitionIsNone)
     now += 50 * kMicrosecond;
     hear(nak({110}), 2);
     EXPECT_TRUE(tick(FrameKind::rdata).empty()) << "it crossed the repair";
-    EXPECT_EQ(source->statistics().nak_backoff_us, 800u);
+    EXPECT_EQ(source->statistics().naks_duplicate, 2u);
+    EXPECT_LT(source->statistics().nak_backoff_us, 500u) << "three may ask for one number";
+    hear(nak({110}), 3);
+    tick(FrameKind::rdata);
+    EXPECT_GT(source->statistics().nak_backoff_us, 600u);
+}
+
+// RFC 5.3: what was left unanswered because it seemed to have crossed the RDATA, and comes again.
+TEST_F(SourceAlone, WhoAsksAgainForWhatOthersGotDidNotCrossItAndIsAnswered) {
+    hear(nak({110}), 0);
+    EXPECT_EQ(tick(FrameKind::rdata).size(), 1u);
+    now += 300 * kMicrosecond;
+    hear(nak({110}), 1);
+    EXPECT_TRUE(tick(FrameKind::rdata).empty());
+    const auto before = source->statistics().repair_hold_us;
+    now += 100 * kMicrosecond;
+    hear(nak({110}), 1);
+    EXPECT_EQ(tick(FrameKind::rdata).size(), 1u);
+    EXPECT_LT(source->statistics().repair_hold_us, before);
+}
+
+// RFC 15.2.1, 15.2.2: the range of SPMs follows what is learnt of the path.
+TEST_F(SourceAlone, AnSpmTellsAnotherLeastIntervalSoonAfterALaggardShowedIt) {
+    now += 10 * kMillisecond;
+    hear(nak({110}), 0);
+    tick(FrameKind::rdata);
+    now += 300 * kMicrosecond;
+    hear(nak({110}), 1);
+    EXPECT_TRUE(tick(FrameKind::spm).empty()) << "an interval after the last SPM at the earliest";
+    now += 600 * kMicrosecond;
+    hear(nak({112}), 1);
+    const auto spms = tick(FrameKind::spm);
+    ASSERT_EQ(spms.size(), 1u) << "before the first heartbeat";
+    const auto spm = spms[0].decoded();
+    ASSERT_TRUE(spm.options.has(wire::OptionBit::nak_bo_rng));
+    EXPECT_EQ(spm.options.nak_bo_rng.min_us, 100u) << "at most doubled by one";
+    hear(nak({111}), 0);
+    EXPECT_TRUE(tick(FrameKind::spm).empty()) << "nothing new";
 }
 
 TEST_F(SourceAlone, OutofwindowNakIsNeitherConfirmedNorRepaired) {
@@ -205,7 +242,7 @@ TEST_F(SourceAlone, NakListOf63IsConfirmedByOneListAndRepairedWhole) {
     EXPECT_EQ(named(ncfs[0]), sqns);
     EXPECT_EQ(tick(FrameKind::rdata).size(), 63u);
     const std::uint64_t before = source->statistics().nak_backoff_us;
-    EXPECT_EQ(before, 400u) << "one list is one measurement";
+    EXPECT_EQ(before, 366u) << "one list is one measurement";
 }
 
 TEST_F(SourceAlone, AListThatNamesOneNumberOftenIsRepairedOnce) {
