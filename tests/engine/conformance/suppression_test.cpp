@@ -208,7 +208,7 @@ TEST_F(SourceAlone, AnSpmTellsAnotherLeastIntervalSoonAfterALaggardShowedIt) {
     ASSERT_EQ(spms.size(), 1u) << "before the first heartbeat";
     const auto spm = spms[0].decoded();
     ASSERT_TRUE(spm.options.has(wire::OptionBit::nak_bo_rng));
-    EXPECT_EQ(spm.options.nak_bo_rng.min_us, 100u) << "at most doubled by one";
+    EXPECT_EQ(spm.options.nak_bo_rng.min_us, 93u) << "doubled by one NAK, faded by one loss";
     hear(nak({111}), 0);
     EXPECT_TRUE(tick(FrameKind::spm).empty()) << "nothing new";
 }
