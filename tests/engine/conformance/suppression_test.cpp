@@ -145,6 +145,50 @@ struct SourceAlone : ::testing::Test {
     }
 };
 
+// RFC 6.3: a NAK may also go to the group with TTL 1 if the PGM parent is not directly connected.
+struct Neighbours : ::testing::Test {
+    std::vector<Datagram> naks_of_subnet(std::uint8_t prefix) {
+        std::vector<IndexEntry> index(256);
+        std::vector<std::byte> log(1 << 16);
+        Receiver receiver(profile(ProfileName::lan).receiver, {index, log},
+                          checksum::best_kernels());
+        Frames frames{64};
+        Nanos now = kSecond;
+        receiver.start({kTsi, kDataPort, kGroup, kSourceAddress, receiver_address(0), prefix}, 5,
+                       now);
+        std::vector<Datagram> naks;
+        const auto hear = [&](const Datagram& d) {
+            Output out = frames.output();
+            receiver.open_burst(d.decoded().payload.size());
+            receiver.on_packet(d.decoded(), d.octets, d.from, now, out);
+        };
+        hear(spm(0, 100, 99));
+        hear(odata(100, 100, "data"));
+        hear(odata(102, 100, "data"));
+        now = std::max(now, receiver.next_deadline());
+        Output out = frames.output();
+        receiver.on_tick(now, out);
+        for (auto& d : frames.take(out, receiver_address(0)))
+            if (d.kind == FrameKind::nak) naks.push_back(std::move(d));
+        return naks;
+    }
+};
+
+TEST_F(Neighbours, ANakForAParentBeyondTheSubnetIsToldToTheSubnetToo) {
+    const auto naks = naks_of_subnet(32);
+    ASSERT_EQ(naks.size(), 2u);
+    EXPECT_EQ(naks[0].to, kSourceAddress);
+    EXPECT_EQ(naks[1].to, kGroup);
+    EXPECT_EQ(naks[1].ttl, 1);
+    EXPECT_EQ(naks[1].octets, naks[0].octets);
+    EXPECT_EQ(naks[1].router_alert, false) << "no router has a use for it";
+}
+
+TEST_F(Neighbours, ANakForAParentOnTheSubnetOrOfAHostThatDoesNotKnowItsSubnetIsNot) {
+    EXPECT_EQ(naks_of_subnet(8).size(), 1u);
+    EXPECT_EQ(naks_of_subnet(0).size(), 1u);
+}
+
 // RFC 5.2, 15.2.1.
 TEST_F(SourceAlone, EveryNcfTellsTheBackOffIntervalAndEverySpmItsRangeToo) {
     const auto ncfs = hear(nak({110}));
