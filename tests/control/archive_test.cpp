@@ -150,7 +150,8 @@ TEST_F(ArchiveTest, TheOldestLeavesAFullFileFirst) {
     const auto gone = ask(*store, kFirst);
     ASSERT_TRUE(gone.has_value());
     EXPECT_FALSE(gone->found);
-    expect_right(ask(*store, first), first);
+    // Some blocks behind the first: that one may go any moment.
+    expect_right(ask(*store, first + 500), first + 500);
     EXPECT_EQ(store->failures.get(), 0u);
 }
 
