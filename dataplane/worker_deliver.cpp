@@ -120,6 +120,8 @@ void WorkerCore::deliver_to_receiver(ReceiveSession& session, const Incoming& pa
 }
 
 void WorkerCore::deliver_to_source(const Incoming& packet, Nanos now) {
+    // A NAK to the group is for the ears of its sender's subnet (RFC 3208 6.3); ours comes to us.
+    if (packet.packet.type == wire::Type::nak && packet.to.is_multicast()) return;
     SourceSession& session = *packet.source;
     engine::Output out(room(session.spec.interface));
     session.source.on_packet(packet.packet, packet.tpdu, packet.ip_source, now, out);

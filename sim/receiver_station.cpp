@@ -43,8 +43,9 @@ void ReceiverStation::on_packet(const Heard& heard, Nanos now) {
         if (packet.type != wire::Type::spm && packet.type != wire::Type::odata) return;
         started_ = true;
         engine::ReceiverIdentity identity{packet.tsi(), work_.port, work_.group, heard.from};
-        if (work_.follows_repairers || work_.repairs) identity.nla = address();
-        if (work_.follows_repairers) identity.prefix = kOwnSubnet;
+        identity.nla = address();
+        // A repairer stands alone on its network.
+        if (!work_.repairs) identity.prefix = kOwnSubnet;
         identity.repairs = work_.repairs;
         receiver_.start(identity, plan().seed + receptions_.size(), shown);
         if (repairer_) repairer_->start(identity);

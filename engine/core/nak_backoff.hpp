@@ -3,8 +3,11 @@
 // that advertises nothing it is doubled and halved here, by the repeated confirmations that are
 // heard.
 //
-// An interval above its least value was widened because of duplicates, so it also says about how
-// many receivers lose the same packets: the draw is steeper the wider it is.
+// The least interval is about the time in which one receiver's NAK silences the others; the source
+// tells both. Over an interval of w such times the draw is w steep: the expected number of those
+// who draw grows by e in each of them, so that about that many have spoken when the first one's
+// words arrive, whatever their number; and e^(w - 1) receivers are what the interval is wide enough
+// for.
 #pragma once
 
 #include <algorithm>
@@ -17,11 +20,10 @@
 
 namespace fanfare::engine {
 
-// Of an interval `widening` times the least one: ln(receivers) + 1 where receivers = widening^3.
-// Each doubling then stands for eight times as many, so that a thousand are found in a few steps.
+// Of an interval `widening` times the least one.
 inline double backoff_steepness(double widening) {
     constexpr double kMost = 30;  // beyond e^29 receivers the curve changes nothing
-    return std::min(1.0 + 3.0 * std::log(std::max(widening, 1.0)), kMost);
+    return std::clamp(widening, 1.0, kMost);
 }
 
 class NakBackoff {

@@ -6,6 +6,9 @@ namespace fanfare::engine {
 
 namespace {
 
+// Around the earth; a window of the lan profile lasts no longer.
+constexpr Nanos kLongestPath = 250 * kMillisecond;
+
 RoundTrip::Bounds bounds(const ReceiverParameters& p, Nanos initial) {
     return {initial, p.round_trip_floor_ns,
             std::max(p.round_trip_ceiling_ns, p.round_trip_floor_ns), p.adapt_to_round_trip};
@@ -28,7 +31,10 @@ NakScheduler::NakScheduler(const ReceiverParameters& parameters, std::uint32_t s
 void NakScheduler::clear(Nanos now) {
     std::fill(slots_.begin(), slots_.end(), Slot{});
     wheel_.clear(now);
-    confirmation_ = RoundTrip(bounds(parameters_, parameters_.nak_repeat_ns));
+    // NCFs come at once, so they tell the path; RDATA may stand in a long queue.
+    RoundTrip::Bounds path = bounds(parameters_, parameters_.nak_repeat_ns);
+    path.longest_path = kLongestPath;
+    confirmation_ = RoundTrip(path);
     repair_ = RoundTrip(bounds(parameters_, parameters_.nak_rdata_ns));
     pace_ = RepairPace{};
     waiting_ncf_ = waiting_data_ = 0;
@@ -75,15 +81,25 @@ void NakScheduler::cancel(std::uint64_t ordinal) {
     slot.state = State::idle;
 }
 
+void NakScheduler::measure(const Slot& slot, Nanos now) {
+    if (slot.data_waits > 0) return;
+    if (slot.ncf_retries == 0) return confirmation_.sample(now - slot.since);
+    // It may answer any of several NAKs (Karn). That it answers an earlier one is sure where
+    // nothing was measured yet whose timeout were right, and where it comes sooner after the last
+    // one than the path allows: then the first NAK is what a path longer than all waits has to be
+    // measured from, or none would ever be.
+    if (!confirmation_.measured() || now - slot.since < confirmation_.mean() / 2) {
+        confirmation_.sample(now - slot.asked_at);
+    }
+}
+
 void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {
     Slot& slot = at(ordinal);
     switch (slot.state) {
         case State::idle:
             return;
         case State::wait_ncf:
-            if (slot.asked && slot.ncf_retries == 0 && slot.data_waits == 0) {
-                confirmation_.sample(now - slot.since);
-            }
+            measure(slot, now);
             [[fallthrough]];
         case State::back_off:
             if (slot.state == State::back_off) ++suppressed_;
@@ -91,7 +107,7 @@ void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {
             ++waiting_data_;
             slot.state = State::wait_data;
             slot.since = now;
-            count_loss(slot);
+            count_loss(slot, now);
             break;
         case State::wait_data:
             repeated(slot, now);
@@ -108,9 +124,8 @@ void NakScheduler::overheard(std::uint64_t ordinal, Nanos now) {
         case State::back_off:
             ++suppressed_;
             slot.state = State::wait_ncf;
-            slot.asked = false;
             slot.since = now;
-            count_loss(slot);
+            count_loss(slot, now);
             [[fallthrough]];
         case State::wait_ncf:
             arm(ordinal, now + confirmation_.timeout(slot.ncf_retries));
@@ -136,9 +151,8 @@ NakScheduler::Due NakScheduler::run(Nanos now, std::uint64_t base, Random& rando
                 continue;
             case State::back_off: {
                 slot.state = State::wait_ncf;
-                slot.asked = true;
                 slot.since = now;
-                count_loss(slot);
+                count_loss(slot, now);
                 arm(ordinal, now + confirmation_.timeout(slot.ncf_retries));
                 // RFC 6.3: oldest first. Timers expire nearly in order, so inserting from the end
                 // is short.

@@ -69,13 +69,13 @@ class NakScheduler {
   private:
     enum class State : std::uint8_t { idle, back_off, wait_ncf, wait_data };
     struct Slot {
-        Nanos since = 0;  // when the NAK went out (wait_ncf) or the NCF came (wait_data)
+        Nanos since = 0;     // when the NAK went out (wait_ncf) or the NCF came (wait_data)
+        Nanos asked_at = 0;  // the first NAK for it, ours or a neighbour's
         State state = State::idle;
         std::uint8_t ncf_retries = 0;
         std::uint8_t data_retries = 0;
         std::uint8_t data_waits = 0;     // expired waits for data: each next one is longer
         std::uint32_t repairs_seen = 0;  // low half of repairs_ when a wait last expired
-        bool asked = false;              // we sent the NAK
         bool counted = false;            // as a loss
         bool repeated = false;           // confirmed again for somebody else
     };
@@ -92,9 +92,13 @@ class NakScheduler {
         if (repair_.measured() || !repair_.adapts() || !confirmation_.measured()) return wait;
         return std::min(wait, 4 * confirmation_.timeout(retry));
     }
-    void count_loss(Slot& slot) {
-        losses_ += slot.counted ? 0 : 1;
+    // What the way to the source and back took, now that the NCF is here.
+    void measure(const Slot& slot, Nanos now);
+    void count_loss(Slot& slot, Nanos now) {
+        if (slot.counted) return;
+        ++losses_;
         slot.counted = true;
+        slot.asked_at = now;
     }
 
     // Heard again while the repair is on its way: more than one asked.

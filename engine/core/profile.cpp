@@ -22,7 +22,7 @@ Profile lan() {
     p.source.nak_backoff_ns = 400 * kMicrosecond;
     p.source.nak_backoff_min_ns = 50 * kMicrosecond;
     p.source.nak_backoff_max_ns = 20 * kMillisecond;
-    p.source.repair_hold_max_ns = 5 * kMillisecond;
+    p.source.repair_hold_max_ns = 50 * kMillisecond;
     p.source.poll_interval_ns = 10 * kSecond;
     p.receiver.nak_backoff_ceiling_ns = 5 * kMillisecond;
     return p;

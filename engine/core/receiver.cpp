@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "engine/core/receiver_parts.hpp"
 
@@ -249,11 +250,28 @@ void Receiver::Parts::send_nak(Address destination, std::span<const std::uint64_
             return;
         }
         out.commit();
+        tell_neighbours(*frame, destination, out);
         ++statistics.nak_packets_sent;
         (for_parity ? statistics.parity_naks_sent : statistics.naks_sent) += named.size();
     };
     write({sqns.data(), count}, false);
     write({groups.data(), group_count}, true);
+}
+
+// RFC 6.3: a NAK may also go to the group with TTL 1 if the PGM parent is not directly connected.
+// Its NCF takes the way there and back, and a subnet's receivers lose the same packets: this is
+// what makes the parent hear one of them. Where frames are short it is left out.
+void Receiver::Parts::tell_neighbours(const TxFrame& nak, Address parent, Output& out) {
+    if (!redirect.beyond_subnet(parent)) return;
+    TxFrame* const frame = out.next();
+    if (frame == nullptr || frame->capacity < nak.length) return;
+    std::memcpy(frame->data, nak.data, nak.length);
+    frame->length = nak.length;
+    frame->kind = nak.kind;
+    frame->ttl = 1;
+    frame->router_alert = false;
+    frame->destination = identity.group;
+    out.commit();
 }
 
 Verdict Receiver::Parts::on_redirect(const wire::Packet& packet, std::span<const std::byte> tpdu,

@@ -227,6 +227,7 @@ struct Receiver::Parts {
     bool send_spmrs(Output& out);
     bool send_polr(Output& out);
     void send_naks(Output& out);
+    void tell_neighbours(const TxFrame& nak, Address parent, Output& out);
     // A designated local repairer's POLR (RFC 9.5.4).
     Verdict on_redirect(const wire::Packet& packet, std::span<const std::byte> tpdu,
                         Address ip_source);

@@ -24,8 +24,7 @@ class Redirect {
         if (prefix_ == 0 || nla_.is_none() || repairer.is_none() || repairer.is_multicast()) {
             return false;
         }
-        if (((repairer.v4 ^ nla_.v4) >> (32 - prefix_)) == 0 && prefix_ < 32) return false;
-        if (repairer == nla_) return false;
+        if (!beyond_subnet(repairer)) return false;
         if (repairer == failed_ && now < failed_until_) return false;
         if (repairer != repairer_) watching_ = false;
         repairer_ = repairer;
@@ -33,6 +32,11 @@ class Redirect {
         return true;
     }
 
+    // Whether this address is known to be in another subnet than ours.
+    bool beyond_subnet(Address other) const {
+        if (prefix_ == 0 || nla_.is_none() || other == nla_) return false;
+        return prefix_ == 32 || ((other.v4 ^ nla_.v4) >> (32 - prefix_)) != 0;
+    }
     bool active() const { return !repairer_.is_none(); }
     Address repairer() const { return repairer_; }
     // Whether NAKs (for parity where `parity`) go to the repairer.

@@ -38,17 +38,23 @@ class RepairHold {
     // not left, so it must not wait as long as the RDATA.
     Nanos confirm_gap() const { return std::max(floor_, hold_ / 2); }
     // Until the next RDATA of a number that was repaired `repairs` times already.
-    Nanos repair_gap(std::uint32_t repairs) const { return engine::repair_gap(hold_, repairs); }
+    // Who asked for the last one and asks `again` waited for it before: its NAK can have crossed
+    // nothing but its own NCF.
+    Nanos repair_gap(std::uint32_t repairs, bool again = false) const {
+        return engine::repair_gap(again ? std::max(floor_, hold_ / 4) : hold_, repairs);
+    }
 
     // Another receiver's first NAK for a number came `age` after its RDATA.
     void crossed(Nanos age) {
         if (age < 0 || age >= ceiling_) return;
         // At most doubled by one: a NAK whose sender lost the RDATA looks the same, only later.
-        const Nanos wanted = std::min(age + age / 4, 2 * hold_);
+        const Nanos wanted = std::min(age + age / 2, 2 * hold_);
         hold_ = std::clamp(wanted, hold_, ceiling_);
     }
+    // Somebody whose NAK was left unanswered asked again: it had not crossed the RDATA.
+    void in_vain() { hold_ -= (hold_ - floor_) / 4; }
     // A number was asked for that nobody had asked for: what was learnt fades.
-    void fresh() { hold_ -= (hold_ - floor_) / 16; }
+    void fresh() { hold_ -= (hold_ - floor_) / 32; }
 
   private:
     Nanos floor_, ceiling_, hold_;

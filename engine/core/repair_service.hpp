@@ -47,7 +47,10 @@ class RepairService {
              SourceStatistics& statistics) {
         const bool list = packet.options.has(wire::OptionBit::nak_list);
         const std::size_t listed = list ? packet.options.nak_list.count : 0;
-        bool first_asked = false, shared = false;
+        // Who asks for this many was away or comes late: that others ask for the same says nothing
+        // of paths and crowds.
+        const bool learns = listed < kCatchingUp;
+        bool first_asked = false, crowded = false, in_vain = false;
         for (std::size_t i = 0; i <= listed; ++i) {
             const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
             ++statistics.naks_received;
@@ -64,31 +67,40 @@ class RepairService {
                 continue;
             }
             if (entry.rdata_at != SendWindow::kLongAgo) ++statistics.naks_after_rdata;
-            const std::uint32_t repairs = entry.repairs & ~std::uint32_t{SendEntry::kShared};
-            const bool repair =
-                !repairs_.contains(ordinal) && now - entry.rdata_at >= hold_.repair_gap(repairs);
+            const std::uint32_t repairs = entry.repairs & SendEntry::kRepairs;
+            const bool again = entry.requester == mark(requester);
+            in_vain |= again && (entry.repairs & SendEntry::kHeld) != 0;
+            const bool repair = !repairs_.contains(ordinal) &&
+                                now - entry.rdata_at >= hold_.repair_gap(repairs, again);
             if (repair && !admit(requester, window, now, statistics)) continue;
-            switch (who_asks(entry, ordinal, mark(requester), now)) {
+            switch (who_asks(entry, ordinal, mark(requester), now, learns)) {
                 case Asks::first:
                     first_asked = true;
                     break;
                 case Asks::too:
                     ++statistics.naks_duplicate;
-                    shared |= (entry.repairs & SendEntry::kShared) == 0;
-                    entry.repairs |= SendEntry::kShared;
+                    crowded |= learns && another(entry, now);
                     break;
                 case Asks::again:
                     break;
             }
             if (now - entry.ncf_at >= hold_.confirm_gap()) confirms_.insert(ordinal);
-            // A NAK that crossed its RDATA on the way needs no second one.
-            if (repair) repairs_.insert(ordinal);
+            // A NAK that crossed its RDATA on the way needs no second one. Who asks once more did
+            // not cross it.
+            entry.repairs &= static_cast<std::uint8_t>(~SendEntry::kHeld);
+            if (repair) {
+                repairs_.insert(ordinal);
+            } else if (!repairs_.contains(ordinal)) {
+                entry.requester = mark(requester);
+                entry.repairs |= SendEntry::kHeld;
+            }
         }
         if (first_asked) {
             hold_.fresh();
             tuning_.asked();
         }
-        if (shared) tuning_.duplicate(now);
+        if (in_vain) hold_.in_vain();
+        if (crowded) tuning_.crowded(now);
         statistics.naks_outstanding = repairs_.count();
     }
 
@@ -113,8 +125,8 @@ class RepairService {
         repairs_.erase(ordinal);
         SendEntry& entry = window.at(ordinal);
         entry.rdata_at = now;
-        // The count stays below the mark beside it.
-        if ((entry.repairs & ~SendEntry::kShared) < SendEntry::kShared - 1) ++entry.repairs;
+        // The count stays below the one beside it.
+        if ((entry.repairs & SendEntry::kRepairs) < SendEntry::kRepairs) ++entry.repairs;
     }
     // The trail passes this number.
     void passed(std::uint64_t ordinal) {
@@ -133,6 +145,8 @@ class RepairService {
     // first repair is lost has its second NAK left unanswered for less than its repeat interval.
     static constexpr Nanos kHoldAtFirst = kMillisecond;
 
+    static constexpr std::size_t kCatchingUp = 4;
+
     enum class Asks : std::uint8_t { first, too, again };
 
     // Eight bits of an address: two of 256 requesters are taken for one, which hides a duplicate
@@ -141,17 +155,31 @@ class RepairService {
         return static_cast<std::uint8_t>(((requester.v4 * 0x9E3779B1u) >> 24) | 1u);
     }
     // Whether a NAK is the first for its number, another receiver's, or a repetition.
-    Asks who_asks(SendEntry& entry, std::uint64_t ordinal, std::uint8_t requester, Nanos now) {
+    Asks who_asks(SendEntry& entry, std::uint64_t ordinal, std::uint8_t requester, Nanos now,
+                  bool learns) {
         const bool known = entry.requester != 0;
         const bool other = known && entry.requester != requester;
         const bool repaired = entry.rdata_at != SendWindow::kLongAgo;
-        if (other && repaired) hold_.crossed(now - entry.rdata_at);
+        if (other && repaired && learns) hold_.crossed(now - entry.rdata_at);
         const bool alive = repairs_.contains(ordinal) ||
                            now - std::max(entry.ncf_at, entry.rdata_at) < hold_.hold();
         if (known && alive) return other ? Asks::too : Asks::again;
         entry.requester = requester;
-        entry.repairs &= static_cast<std::uint8_t>(~SendEntry::kShared);
+        entry.repairs &= static_cast<std::uint8_t>(~SendEntry::kOthers);
         return known ? Asks::again : Asks::first;
+    }
+
+    // One more receiver asks for a number that is being repaired. Whether it is one too many; those
+    // behind it are not counted.
+    bool another(SendEntry& entry, Nanos now) {
+        constexpr std::uint32_t kMost = BackoffTuning::kTolerated + 1;
+        static_assert(kMost <= 3, "two bits");
+        const std::uint32_t others = (entry.repairs & SendEntry::kOthers) / SendEntry::kAnother;
+        const bool repaired = entry.rdata_at != SendWindow::kLongAgo;
+        tuning_.late(now - (repaired ? entry.rdata_at : entry.ncf_at));
+        if (others == kMost) return false;
+        entry.repairs += SendEntry::kAnother;
+        return others + 1 == kMost;
     }
 
     // Nobody can send a number that was left out; the last packet of its group says so

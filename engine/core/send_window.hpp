@@ -28,11 +28,14 @@ struct SendEntry {
     std::uint8_t group_size = 0;  // actual size of the parity group whose last packet this is, when
                                   // less than k; else 0
     std::uint8_t requester = 0;   // mark of the address that asked for its repair
-    std::uint8_t repairs = 0;     // RDATA of it so far; kShared: another one asked as well
+    std::uint8_t repairs = 0;     // RDATA of it so far, kRepairs at most; above, in two bits, how
+                                  // many others asked as well, three at most; and kHeld
     bool unused = false;  // no packet: a short parity group left the number out; `message_offset`
                           // numbers after the group's last packet
 
-    static constexpr std::uint8_t kShared = 0x80;
+    static constexpr std::uint8_t kRepairs = 0x1F;
+    static constexpr std::uint8_t kAnother = 0x20, kOthers = 0x60;
+    static constexpr std::uint8_t kHeld = 0x80;  // `requester` was left unanswered: RDATA had gone
 };
 static_assert(sizeof(SendEntry) == 64);  // one cache line
 

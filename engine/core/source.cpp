@@ -165,6 +165,7 @@ void Source::on_packet(const wire::Packet& packet, Address ip_source, Nanos now,
         s.parity->repairs().nak(packet, ip_source, s.window, s.service, now, s.statistics);
     } else {
         s.service.nak(packet, ip_source, s.window, now, s.statistics);
+        s.tell_backoff();
     }
     s.send_confirms(out);
 }

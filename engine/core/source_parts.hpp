@@ -92,6 +92,8 @@ struct Source::Parts {
     Nanos repair_at = kNever;   // when they allow the next repair
     Nanos parity_at = kNever;   // when they allow the pro-active parity that is owed
     Nanos last_data_at = SendWindow::kLongAgo;
+    Nanos last_spm_at = SendWindow::kLongAgo;
+    Nanos spread_told = 0;  // the least back-off of the last SPM
     Nanos last_spmr_answer_at = SendWindow::kLongAgo;
     Nanos now = 0;
     bool stalled = false;  // an Output was full: go on at once
@@ -142,7 +144,7 @@ struct Source::Parts {
         }
         if (const BackoffTuning& tuning = service.tuning(); tuning.advertises()) {
             contents.backoff = tuning.interval();
-            contents.backoff_min = tuning.min();
+            contents.backoff_min = spread_told = tuning.min();
             contents.backoff_max = tuning.max();
         }
         if (parity) contents.group_size = parity->size_announced(window.next() - 1);
@@ -155,10 +157,20 @@ struct Source::Parts {
         meter.add(frame->length, now);
         ++statistics.spm_sent;
         ++spm_sqn;
+        last_spm_at = now;
         announced = true;
         schedule.spm_sent(now);
         out.commit();
         return true;
+    }
+
+    // NAKs have shown another crowd or path than the last SPM told: one more, but not while those
+    // who heard the last one may still draw from what was before. With parity its lead would end a
+    // group whose parity is to come.
+    void tell_backoff() {
+        const BackoffTuning& tuning = service.tuning();
+        if (!tuning.advertises() || parity || spms_owed > 0 || !tuning.moved(spread_told)) return;
+        if (now - last_spm_at >= tuning.interval()) ++spms_owed;
     }
 
     // SPMs owed and due. NCFs and SPMs are charged but never wait for tokens (RFC 5.1.3 puts them

@@ -408,7 +408,8 @@ class NextHop : public ::testing::Test {
             const std::string text = hex(frame);
             if (&from == &near.port() && text.substr(24, 4) == "0800" &&
                 text.substr(46, 2) == "71") {
-                list.push_back(text);
+                // What its subnet is told goes to the group.
+                (text.substr(60, 8) == "ef010203" ? told : list).push_back(text);
             }
             if (lossy && &from == &far.port() && text.substr(46, 2) == "71" &&
                 text.substr(76, 2) == "04") {
@@ -436,9 +437,19 @@ class NextHop : public ::testing::Test {
         }
         return list;
     }
+    std::vector<std::string> told;
     Network network;
 };
 
+// RFC 3208 6.3.
+TEST_F(NextHop, BeyondThePrefixTheSubnetIsToldOfANakWithTtl1) {
+    const auto list = naks(Address::from_octets(10, 0, 0, 254));
+    ASSERT_FALSE(told.empty());
+    for (const auto& nak : told) {
+        EXPECT_EQ(nak.substr(0, 12), "01005e010203");
+        EXPECT_EQ(nak.substr(44, 2), "01");
+    }
+}
 TEST_F(NextHop, BeyondThePrefixItIsTheGateway) {
     const auto list = naks(Address::from_octets(10, 0, 0, 254));
     ASSERT_FALSE(list.empty());

@@ -97,6 +97,36 @@ TEST_F(NakSchedulerTest, AnotherReceiversNakStandsForOurs) {
     EXPECT_EQ(due(22 * kMillisecond).size(), 1u) << "no NCF came: ask ourselves";
 }
 
+// A path longer than every wait for an NCF: each first NAK was followed by others.
+TEST(NakSchedulerPath, APathLongerThanItsWaitsIsMeasuredFromTheFirstNak) {
+    NakScheduler naks(profile(ProfileName::lan).receiver, 64);
+    Random random{5};
+    constexpr Nanos kPath = 40 * kMillisecond;
+    std::uint64_t ordinals[63];
+    std::size_t sent = 0;
+    for (std::uint64_t loss = 0; loss < 30; ++loss) {
+        const Nanos begin = static_cast<Nanos>(loss) * kSecond;
+        naks.open(kBase + loss, begin);
+        sent = 0;
+        for (Nanos now = begin; now < begin + kPath; now += kTick) {
+            std::uint32_t budget = 1000;
+            sent += naks.run(now, kBase + loss, random, budget, ordinals).count;
+        }
+        naks.confirmed(kBase + loss, begin + kPath);
+        naks.close(kBase + loss, begin + kPath);
+    }
+    EXPECT_EQ(sent, 1u) << "one NAK is enough";
+    EXPECT_GT(naks.confirmation().mean(), kPath / 2);
+}
+
+TEST(NakSchedulerPath, ANeighboursNakMeasuresThePathForUs) {
+    NakScheduler naks(profile(ProfileName::lan).receiver, 64);
+    naks.open(kBase, kMillisecond);
+    naks.overheard(kBase, 100 * kMicrosecond);
+    naks.confirmed(kBase, 700 * kMicrosecond);
+    EXPECT_EQ(naks.confirmation().mean(), 600 * kMicrosecond);
+}
+
 TEST_F(NakSchedulerTest, NcfsAndNaksRestartTheWaitForData) {
     naks.open(kBase, 0);
     due(kTick);

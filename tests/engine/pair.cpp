@@ -107,8 +107,11 @@ void Pair::transmit(std::vector<Datagram> datagrams, std::size_t sender) {
             for (std::size_t i = 0; i < subscribers.size(); ++i) {
                 if (i != sender) fly(datagram, i, i);
             }
-            // The source hears multicast requests too.
-            if (sender != kToSource) fly(datagram, kToSource, sender);
+            // The source hears multicast requests too; but who multicasts NAKs is in another
+            // subnet.
+            if (sender != kToSource && datagram.kind != FrameKind::nak) {
+                fly(datagram, kToSource, sender);
+            }
         } else if (const std::size_t to = datagram.to.v4 - receiver_address(0).v4;
                    to < subscribers.size()) {
             fly(datagram, to, sender);

@@ -12,9 +12,9 @@ TEST(RepairHold, GrowsToTheRoundTripThatCrossingNaksShowAndFadesWithoutThem) {
     RepairHold hold(kFloor, kCeiling);
     EXPECT_EQ(hold.hold(), kFloor);
     for (int i = 0; i < 10; ++i) hold.crossed(800 * kMicrosecond);
-    EXPECT_EQ(hold.hold(), 1000 * kMicrosecond);
-    for (int i = 0; i < 200; ++i) hold.fresh();
-    EXPECT_LT(hold.hold(), kFloor + 16);
+    EXPECT_EQ(hold.hold(), 1200 * kMicrosecond);
+    for (int i = 0; i < 600; ++i) hold.fresh();
+    EXPECT_LT(hold.hold(), kFloor + 32);
 }
 
 TEST(RepairHold, BeginsWhereItIsToldWithinItsBounds) {
@@ -46,7 +46,18 @@ TEST(RepairHold, NcfsWaitHalfAsLong) {
     RepairHold hold(kFloor, kCeiling);
     EXPECT_EQ(hold.confirm_gap(), kFloor);
     for (int i = 0; i < 10; ++i) hold.crossed(800 * kMicrosecond);
-    EXPECT_EQ(hold.confirm_gap(), 500 * kMicrosecond);
+    EXPECT_EQ(hold.confirm_gap(), 600 * kMicrosecond);
+}
+
+TEST(RepairHold, WhoAsksAgainWaitsAQuarterOfItAndShortensIt) {
+    RepairHold hold(kFloor, kCeiling, 2 * kMillisecond);
+    EXPECT_EQ(hold.repair_gap(1), 2 * kMillisecond);
+    EXPECT_EQ(hold.repair_gap(1, true), 500 * kMicrosecond);
+    hold.in_vain();
+    EXPECT_EQ(hold.hold(), 1525 * kMicrosecond);
+    for (int i = 0; i < 100; ++i) hold.in_vain();
+    EXPECT_LT(hold.hold(), kFloor + 4);
+    EXPECT_EQ(hold.repair_gap(1, true), kFloor);
 }
 
 TEST(RepairHold, ANumberThatIsAskedForAgainAndAgainIsRepairedEverMoreSeldom) {

@@ -36,6 +36,20 @@ TEST(RoundTrip, AStallCountsAsTheCeilingAtMost) {
     EXPECT_EQ(trip.timeout(0), 20 * kMillisecond);
 }
 
+TEST(RoundTrip, APathBeyondTheCeilingIsBelievedWhereItIsAllowedAndOnlyStepByStep) {
+    RoundTrip trip(
+        {2 * kMillisecond, 50 * kMicrosecond, 20 * kMillisecond, true, 100 * kMillisecond});
+    trip.sample(kSecond);
+    EXPECT_LE(trip.timeout(0), 40 * kMillisecond);
+    for (int i = 0; i < 50; ++i) trip.sample(45 * kMillisecond);
+    EXPECT_GE(trip.timeout(0), 44 * kMillisecond);
+    for (int i = 0; i < 500; ++i) trip.sample(kSecond);
+    EXPECT_LE(trip.timeout(0), 100 * kMillisecond);
+    RoundTrip bounded = lan();
+    for (int i = 0; i < 50; ++i) bounded.sample(45 * kMillisecond);
+    EXPECT_EQ(bounded.timeout(0), 20 * kMillisecond);
+}
+
 TEST(RoundTrip, FixedTimersStayFixed) {
     RoundTrip trip({200 * kMillisecond, 50 * kMicrosecond, 20 * kMillisecond, false});
     trip.sample(kMicrosecond);

@@ -105,19 +105,63 @@ TEST(Suppression, AloneAReceiverIsAtTheLanFloorWithinAHundredLosses) {
     EXPECT_EQ(pair.source->statistics().naks_duplicate, 0u);
 }
 
+// RFC 6.3: a NAK may also go to the group with TTL 1 if the PGM parent is not directly connected.
+struct Neighbours : ::testing::Test {
+    std::vector<Datagram> naks_of_subnet(std::uint8_t prefix) {
+        std::vector<IndexEntry> index(256);
+        std::vector<std::byte> log(1 << 16);
+        Receiver receiver(profile(ProfileName::lan).receiver, {index, log},
+                          checksum::best_kernels());
+        Frames frames{64};
+        Nanos now = kSecond;
+        receiver.start({kTsi, kDataPort, kGroup, kSourceAddress, receiver_address(0), prefix}, 5,
+                       now);
+        std::vector<Datagram> naks;
+        const auto hear = [&](const Datagram& d) {
+            Output out = frames.output();
+            receiver.open_burst(d.decoded().payload.size());
+            receiver.on_packet(d.decoded(), d.octets, d.from, now, out);
+        };
+        hear(spm(0, 100, 99));
+        hear(odata(100, 100, "data"));
+        hear(odata(102, 100, "data"));
+        now = std::max(now, receiver.next_deadline());
+        Output out = frames.output();
+        receiver.on_tick(now, out);
+        for (auto& d : frames.take(out, receiver_address(0)))
+            if (d.kind == FrameKind::nak) naks.push_back(std::move(d));
+        return naks;
+    }
+};
+
+TEST_F(Neighbours, ANakForAParentBeyondTheSubnetIsToldToTheSubnetToo) {
+    const auto naks = naks_of_subnet(32);
+    ASSERT_EQ(naks.size(), 2u);
+    EXPECT_EQ(naks[0].to, kSourceAddress);
+    EXPECT_EQ(naks[1].to, kGroup);
+    EXPECT_EQ(naks[1].ttl, 1);
+    EXPECT_EQ(naks[1].octets, naks[0].octets);
+    EXPECT_EQ(naks[1].router_alert, false) << "no router has a use for it";
+}
+
+TEST_F(Neighbours, ANakForAParentOnTheSubnetOrOfAHostThatDoesNotKnowItsSubnetIsNot) {
+    EXPECT_EQ(naks_of_subnet(8).size(), 1u);
+    EXPECT_EQ(naks_of_subnet(0).size(), 1u);
+}
+
 // RFC 5.2, 15.2.1.
 TEST_F(SourceAlone, EveryNcfTellsTheBackOffIntervalAndEverySpmItsRangeToo) {
     const auto ncfs = hear(nak({110}));
     ASSERT_EQ(ncfs.size(), 1u);
     const auto ncf = ncfs[0].decoded();
     ASSERT_TRUE(ncf.options.has(wire::OptionBit::nak_bo_ivl));
-    EXPECT_EQ(ncf.options.nak_bo_ivl.interval_us, 400u);
+    EXPECT_EQ(ncf.options.nak_bo_ivl.interval_us, 366u) << "one loss nearer to the least";
     EXPECT_EQ(ncf.options.nak_bo_ivl.sqn, 0u);
     EXPECT_TRUE(ncf.flags & wire::kOptNetworkSignificant);
     const auto spms = hear(spmr());
     ASSERT_EQ(spms.size(), 1u);
     const auto spm = spms[0].decoded();
-    EXPECT_EQ(spm.options.nak_bo_ivl.interval_us, 400u);
+    EXPECT_EQ(spm.options.nak_bo_ivl.interval_us, 366u);
     ASSERT_TRUE(spm.options.has(wire::OptionBit::nak_bo_rng));
     EXPECT_EQ(spm.options.nak_bo_rng.min_us, 50u);
     EXPECT_EQ(spm.options.nak_bo_rng.max_us, 20'000u);
@@ -133,7 +177,44 @@ TEST_F(SourceAlone, ASecondReceiverForOneNumberIsADuplicateAndARepetitionIsNone)
     now += 50 * kMicrosecond;
     hear(nak({110}), 2);
     EXPECT_TRUE(tick(FrameKind::rdata).empty()) << "it crossed the repair";
-    EXPECT_EQ(source->statistics().nak_backoff_us, 800u);
+    EXPECT_EQ(source->statistics().naks_duplicate, 2u);
+    EXPECT_LT(source->statistics().nak_backoff_us, 500u) << "three may ask for one number";
+    hear(nak({110}), 3);
+    tick(FrameKind::rdata);
+    EXPECT_GT(source->statistics().nak_backoff_us, 600u);
+}
+
+// RFC 5.3: what was left unanswered because it seemed to have crossed the RDATA, and comes again.
+TEST_F(SourceAlone, WhoAsksAgainForWhatOthersGotDidNotCrossItAndIsAnswered) {
+    hear(nak({110}), 0);
+    EXPECT_EQ(tick(FrameKind::rdata).size(), 1u);
+    now += 300 * kMicrosecond;
+    hear(nak({110}), 1);
+    EXPECT_TRUE(tick(FrameKind::rdata).empty());
+    const auto before = source->statistics().repair_hold_us;
+    now += 100 * kMicrosecond;
+    hear(nak({110}), 1);
+    EXPECT_EQ(tick(FrameKind::rdata).size(), 1u);
+    EXPECT_LT(source->statistics().repair_hold_us, before);
+}
+
+// RFC 15.2.1, 15.2.2: the range of SPMs follows what is learnt of the path.
+TEST_F(SourceAlone, AnSpmTellsAnotherLeastIntervalSoonAfterALaggardShowedIt) {
+    now += 10 * kMillisecond;
+    hear(nak({110}), 0);
+    tick(FrameKind::rdata);
+    now += 300 * kMicrosecond;
+    hear(nak({110}), 1);
+    EXPECT_TRUE(tick(FrameKind::spm).empty()) << "an interval after the last SPM at the earliest";
+    now += 600 * kMicrosecond;
+    hear(nak({112}), 1);
+    const auto spms = tick(FrameKind::spm);
+    ASSERT_EQ(spms.size(), 1u) << "before the first heartbeat";
+    const auto spm = spms[0].decoded();
+    ASSERT_TRUE(spm.options.has(wire::OptionBit::nak_bo_rng));
+    EXPECT_EQ(spm.options.nak_bo_rng.min_us, 93u) << "doubled by one NAK, faded by one loss";
+    hear(nak({111}), 0);
+    EXPECT_TRUE(tick(FrameKind::spm).empty()) << "nothing new";
 }
 
 TEST_F(SourceAlone, OutofwindowNakIsNeitherConfirmedNorRepaired) {
@@ -165,7 +246,7 @@ TEST_F(SourceAlone, NakListOf63IsConfirmedByOneListAndRepairedWhole) {
     EXPECT_EQ(named(ncfs[0]), sqns);
     EXPECT_EQ(tick(FrameKind::rdata).size(), 63u);
     const std::uint64_t before = source->statistics().nak_backoff_us;
-    EXPECT_EQ(before, 400u) << "one list is one measurement";
+    EXPECT_EQ(before, 366u) << "one list is one measurement";
 }
 
 TEST_F(SourceAlone, AListThatNamesOneNumberOftenIsRepairedOnce) {
