@@ -2,6 +2,7 @@
 
 #include <liburing.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,11 +21,10 @@ enum class Operation : std::uint64_t {
     accept = 1,
     receive,
     send,
-    endpoint,
+    ends,
     bell,
     link,
-    stop,
-    cancel
+    stop
 };
 constexpr unsigned kIdBits = 56;
 
@@ -68,9 +68,13 @@ struct Loop::Parts {
     bool ring_made = false;
 
     std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections;
-    std::unordered_map<std::uint64_t, int> endpoints;  // watched: socket id -> endpoint
-    std::unordered_map<std::uint64_t, int>
-        hung_up;  // of these, shut down on our side: poll is blind
+    // Watched: socket id -> endpoint. An epoll set tells of those whose other end was closed; unlike
+    // an operation of the ring it holds none of them open when it is hung up.
+    std::unordered_map<std::uint64_t, int> endpoints;
+    ipc::Descriptor ends;
+    // Of these, hung up on our side: the set is blind.
+    std::unordered_map<std::uint64_t, int> hung_up;
+    std::uint64_t cuts_seen = 0;
     std::uint64_t last_connection = 0;
     std::vector<std::uint64_t> bell_values;
     alignas(std::uint64_t) std::byte link_message[16384];  // aligned as netlink headers are
@@ -104,10 +108,10 @@ struct Loop::Parts {
         io_uring_sqe_set_data64(sqe, tag(Operation::receive, c.id));
     }
     void submit_send(Connection& c);
-    void submit_endpoint(std::uint64_t socket_id, int endpoint) {
+    void submit_ends() {
         io_uring_sqe* sqe = entry();
-        io_uring_prep_poll_add(sqe, endpoint, POLLRDHUP | POLLHUP | POLLERR);
-        io_uring_sqe_set_data64(sqe, tag(Operation::endpoint, socket_id));
+        io_uring_prep_poll_add(sqe, ends.get(), POLLIN);
+        io_uring_sqe_set_data64(sqe, tag(Operation::ends, 0));
     }
     void submit_bell(std::size_t worker) {
         io_uring_sqe* sqe = entry();
@@ -130,6 +134,7 @@ struct Loop::Parts {
     void on_receive(Connection& c, int result);
     void on_sent(Connection& c);
     void on_endpoint(std::uint64_t socket_id);
+    void on_ends();
     void on_link(int result);
     void on_completion(std::uint64_t data, int result);
     void close_passed(Connection& c);
@@ -258,10 +263,23 @@ void Loop::Parts::on_endpoint(std::uint64_t socket_id) {
         end_endpoint(socket_id);
 }
 
+void Loop::Parts::on_ends() {
+    constexpr int kEndsPerTurn = 64;
+    epoll_event events[kEndsPerTurn];
+    const int count = ::epoll_wait(ends.get(), events, kEndsPerTurn, 0);
+    for (int i = 0; i < count; ++i) on_endpoint(events[i].data.u64);
+    submit_ends();  // comes back at once while there are more
+}
+
 void Loop::Parts::tick(Nanos now) {
     if (now < next_sweep) return;
     next_sweep = now + kTickInterval;
     if (settings.each_tick) settings.each_tick();
+    if (const std::uint64_t cuts = services.cut_count(); cuts != cuts_seen) {
+        cuts_seen = cuts;
+        for (const auto& [socket_id, endpoint] : endpoints)
+            if (services.is_cut(endpoint)) hung_up[socket_id] = endpoint;
+    }
     if (hung_up.empty()) return;
     bool known = false;
     const auto held = services.held_endpoints(known);
@@ -308,8 +326,8 @@ void Loop::Parts::on_completion(std::uint64_t data, int result) {
                 on_sent(*found->second);
             break;
         }
-        case Operation::endpoint:
-            on_endpoint(id);
+        case Operation::ends:
+            on_ends();
             break;
         case Operation::bell:
             submit_bell(id);
@@ -321,8 +339,6 @@ void Loop::Parts::on_completion(std::uint64_t data, int result) {
             stopping = true;
             stop_deadline = monotonic_now() + settings.stop_patience_ns;
             controller.stop(monotonic_now());
-            break;
-        case Operation::cancel:
             break;
     }
 }
@@ -344,6 +360,11 @@ std::unique_ptr<Loop> Loop::open(const LoopSettings& settings, Controller& contr
         return nullptr;
     }
     parts->ring_made = true;
+    parts->ends.reset(::epoll_create1(EPOLL_CLOEXEC));
+    if (!parts->ends) {
+        error = std::string("the kernel gives no epoll set: ") + std::strerror(errno);
+        return nullptr;
+    }
     std::unique_ptr<Loop> loop(new Loop(std::move(parts)));
     services.set_watcher(loop.get());
     return loop;
@@ -359,20 +380,25 @@ Loop::~Loop() {
 
 void Loop::watch(int endpoint, std::uint64_t socket_id) {
     parts_->endpoints[socket_id] = endpoint;
-    parts_->submit_endpoint(socket_id, endpoint);
+    epoll_event event{};
+    event.events = EPOLLRDHUP | EPOLLONESHOT;
+    event.data.u64 = socket_id;
+    // Where the user's watches are used up, each tick asks who holds it.
+    if (::epoll_ctl(parts_->ends.get(), EPOLL_CTL_ADD, endpoint, &event) != 0)
+        parts_->hung_up[socket_id] = endpoint;
 }
 
-void Loop::unwatch(int, std::uint64_t socket_id) {
+void Loop::unwatch(int endpoint, std::uint64_t socket_id) {
     parts_->hung_up.erase(socket_id);
     if (parts_->endpoints.erase(socket_id) == 0) return;
-    io_uring_sqe* sqe = parts_->entry();
-    io_uring_prep_poll_remove(sqe, tag(Operation::endpoint, socket_id));
-    io_uring_sqe_set_data64(sqe, tag(Operation::cancel, 0));
+    // One that was hung up has left the set.
+    (void)::epoll_ctl(parts_->ends.get(), EPOLL_CTL_DEL, endpoint, nullptr);
 }
 
 void Loop::run() {
     Parts& p = *parts_;
     p.submit_accept();
+    p.submit_ends();
     for (std::size_t w = 0; w < p.workers.size(); ++w)
         if (p.workers[w]->control_bell >= 0) p.submit_bell(w);
     if (p.links != nullptr) p.submit_link();

@@ -100,7 +100,8 @@ class Services {
     // True where the end of the last holder is reported, so that `close` may wait for it. False:
     // close ends a socket at once.
     virtual bool reports_hang_up() const = 0;
-    // Readable: one octet into the endpoint. Hang up: shut it down in both directions.
+    // Readable: one octet into the endpoint. Hang up: it ends with an error, which its other end
+    // shows as POLLERR and POLLHUP.
     virtual void wake(int endpoint) = 0;
     virtual void hang_up(int endpoint) = 0;
     // Takes out what the client filled its end with, so that it is writable again.

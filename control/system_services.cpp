@@ -3,10 +3,14 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -52,12 +56,39 @@ void send_octet(int endpoint) {
     (void)!::send(endpoint, &octet, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+// All but one, so that cut() finds one unread.
 void drain_octets(int endpoint) {
-    // The client's end takes a few dozen octets (make_endpoint), so that two rounds see the last of
-    // them.
+    int waiting = 0;
+    if (::ioctl(endpoint, FIONREAD, &waiting) != 0) return;
+    // The client's end takes some dozen octets (make_endpoint); whoever made room for more harms
+    // itself.
     char octets[4096];
-    for (int round = 0; round < 2; ++round)
-        if (::recv(endpoint, octets, sizeof(octets), MSG_DONTWAIT) <= 0) return;
+    while (waiting > 1) {
+        const auto wanted = std::min(static_cast<std::size_t>(waiting) - 1, sizeof(octets));
+        const ssize_t taken = ::recv(endpoint, octets, wanted, MSG_DONTWAIT);
+        if (taken <= 0) return;
+        waiting -= static_cast<int>(taken);
+    }
+}
+
+// What stands under an endpoint's number once it was cut; its other end has never been.
+int cut_end() {
+    static const int end = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return end;
+}
+
+// Told by whoever cuts, looked at by the loop's tick: nothing hangs on its order, as a cut that is
+// seen a tick later is as good.
+std::atomic<std::uint64_t> cuts{0};
+
+// The client's end shows POLLERR and POLLHUP, and holds ECONNRESET: so the kernel has it where a
+// Unix socket is closed with octets unread, and no other way. The number stays taken, since other
+// threads know the endpoint by it.
+void cut(int endpoint) {
+    if (endpoint < 0) return;
+    if (cut_end() < 0 || ::dup3(cut_end(), endpoint, O_CLOEXEC) < 0)
+        ::shutdown(endpoint, SHUT_RDWR);  // POLLHUP alone
+    cuts.fetch_add(1, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -172,9 +203,12 @@ void SystemServices::free_page(PageMemory& page) {
 int SystemServices::make_endpoint(int& ours, int& theirs) {
     int pair[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return errno;
-    // The smallest the kernel allows: a sender that found no room fills it in a few calls.
-    const int least = 1;
-    (void)::setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+    // So little that a sender that found no room fills it in some dozen calls, and so much that the
+    // octet which always lies there (cut) leaves it writable: the kernel charges one with less
+    // than a quarter of it.
+    const int little = 4096;
+    (void)::setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little));
+    send_octet(pair[1]);
     epoll_event event{};
     event.events = EPOLLET;  // nobody waits on the set; it is only asked who is in it
     event.data.u64 = ++last_serial_;
@@ -221,7 +255,18 @@ void SystemServices::drain(int endpoint) {
     drain_octets(endpoint);
 }
 void SystemServices::hang_up(int endpoint) {
-    ::shutdown(endpoint, SHUT_RDWR);
+    cut(endpoint);
+}
+
+std::uint64_t SystemServices::cut_count() const {
+    return cuts.load(std::memory_order_relaxed);
+}
+
+bool SystemServices::is_cut(int endpoint) const {
+    struct stat there {};
+    struct stat cut {};
+    return ::fstat(endpoint, &there) == 0 && ::fstat(cut_end(), &cut) == 0 &&
+           there.st_ino == cut.st_ino && there.st_dev == cut.st_dev;
 }
 
 void SystemServices::ring_worker(dataplane::WorkerLink& link) {
@@ -281,7 +326,7 @@ dataplane::WakeFunctions system_wake_functions() {
     dataplane::WakeFunctions wake;
     wake.readable = [](void*, int endpoint) { send_octet(endpoint); };
     wake.writable = [](void*, int endpoint) { drain_octets(endpoint); };
-    wake.hang_up = [](void*, int endpoint) { ::shutdown(endpoint, SHUT_RDWR); };
+    wake.hang_up = [](void*, int endpoint) { cut(endpoint); };
     wake.control = [](void*, int control_bell) { ::eventfd_write(control_bell, 1); };
     return wake;
 }

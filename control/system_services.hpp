@@ -57,12 +57,15 @@ class SystemServices : public Services {
 
     // Whether any process still holds the other end of this endpoint. True when that can't be told.
     //
-    // After our own shutdown of an endpoint, poll says hang-up whatever the client does. So every
+    // After our own hang-up of an endpoint nothing of it tells what the client does. So every
     // client's end stands in an epoll set of ours as well: the kernel takes it out when the last
     // holder, wherever it is, has closed it, and the set's fdinfo shows what is left.
     bool is_held(int endpoint) const;
     // The same for many at once.
     std::unordered_set<int> held_endpoints(bool& known) const;
+    // How often an endpoint was hung up by anybody so far; whether this one was.
+    std::uint64_t cut_count() const;
+    bool is_cut(int endpoint) const;
 
     int make_send_memory(const SendMemorySpec& spec, SendMemory& out) override;
     void free_send_memory(SendMemory& memory) override;
@@ -122,8 +125,8 @@ class SystemServices : public Services {
     std::uint64_t last_serial_ = 0;
 };
 
-// The worker's ways out (dataplane/worker_config.hpp): one octet into an endpoint, drain it, shut
-// it down, write an eventfd. No call waits, none raises a signal.
+// The worker's ways out (dataplane/worker_config.hpp): one octet into an endpoint, drain it, hang
+// it up, write an eventfd. No call waits, none raises a signal.
 dataplane::WakeFunctions system_wake_functions();
 
 }  // namespace fanfare::control

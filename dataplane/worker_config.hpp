@@ -32,8 +32,8 @@ struct ReceiveLoss {
 // The only two ways out of a worker: a system call each in the daemon, a note in the simulator.
 struct WakeFunctions {
     void* context = nullptr;
-    // Readable: write one octet to the endpoint. Writable: drain the endpoint. Hang up: shut it
-    // down.
+    // Readable: write one octet to the endpoint. Writable: drain the endpoint. Hang up: end it with
+    // an error.
     void (*readable)(void* context, int endpoint) = nullptr;
     void (*writable)(void* context, int endpoint) = nullptr;
     void (*hang_up)(void* context, int endpoint) = nullptr;

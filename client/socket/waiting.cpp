@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,6 +34,13 @@ bool Endpoint::non_blocking() const {
 }
 
 bool Endpoint::drain() const {
+    // Asked first: a receive that found nothing would take out the error that poll() shows when the
+    // daemon's end has gone. A system call as such: it does not wait, and so is no place to cancel
+    // a thread.
+    pollfd look{descriptor_, POLLIN | POLLRDHUP, 0};
+    const timespec at_once{};
+    if (::syscall(SYS_ppoll, &look, 1, &at_once, nullptr, 0) <= 0) return false;
+    if ((look.revents & (POLLHUP | POLLERR | POLLRDHUP | POLLNVAL)) != 0) return true;
     char octets[256];
     for (;;) {
         const ssize_t n = ::recv(descriptor_, octets, sizeof octets, MSG_DONTWAIT);
@@ -44,9 +52,11 @@ bool Endpoint::drain() const {
 }
 
 bool Endpoint::fill() const {
-    static const char octets[4096] = {};
+    // Single ones: the daemon leaves the last of them where it is, which must not take much of the
+    // room.
+    const char octet = 0;
     for (;;) {
-        const ssize_t n = ::send(descriptor_, octets, sizeof octets, MSG_DONTWAIT | MSG_NOSIGNAL);
+        const ssize_t n = ::send(descriptor_, &octet, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n >= 0 || errno == EINTR) continue;
         return errno != EAGAIN && errno != EWOULDBLOCK;
     }

@@ -30,7 +30,7 @@ class Endpoint {
     explicit Endpoint(int descriptor) : descriptor_(descriptor) {}
 
     bool non_blocking() const;
-    // Takes the octets that announce something. True: the daemon's end has gone or was shut down.
+    // Takes the octets that announce something. True: the daemon's end has gone.
     bool drain() const;
     // Fills the way to the daemon, so that POLLOUT goes away. True as above.
     bool fill() const;

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -120,11 +121,16 @@ class FakeDaemon {
     void wake_writer(Socket& socket) {
         ipc::publish_fence(ipc::AtomicMemory{});
         if (!ipc::take_sleeper(ipc::AtomicMemory{}, socket.page->send_sleeping)) return;
-        char octets[4096];
-        while (::recv(socket.endpoint.get(), octets, sizeof octets, MSG_DONTWAIT) > 0) {
-        }
+        drain(socket);
     }
-    static void hang_up(Socket& socket) { ::shutdown(socket.endpoint.get(), SHUT_RDWR); }
+    // As the daemon does: all but one, and closed with that one unread.
+    static void drain(Socket& socket) {
+        int waiting = 0;
+        char octets[4096];
+        if (::ioctl(socket.endpoint.get(), FIONREAD, &waiting) == 0 && waiting > 1)
+            (void)!::recv(socket.endpoint.get(), octets, waiting - 1, MSG_DONTWAIT);
+    }
+    static void hang_up(Socket& socket) { socket.endpoint.reset(); }
     static void write_octet(Socket& socket) {
         (void)!::send(socket.endpoint.get(), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
@@ -264,10 +270,7 @@ class FakeDaemon {
             case ipc::RequestType::wake:
                 ++woken;
                 if (socket->sending != nullptr) {
-                    char octets[4096];
-                    while (::recv(socket->endpoint.get(), octets, sizeof octets, MSG_DONTWAIT) >
-                           0) {
-                    }
+                    drain(*socket);
                 } else if (socket->session != nullptr || !socket->pending.empty()) {
                     write_octet(*socket);
                 }
@@ -336,8 +339,9 @@ class FakeDaemon {
                                              static_cast<std::uint32_t>(type));
         int ends[2];
         EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-        const int least = 1;
-        (void)::setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
+        const int little = 4096;
+        (void)::setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &little, sizeof little);
+        (void)!::send(ends[1], "", 1, MSG_DONTWAIT);
         socket->endpoint.reset(ends[0]);
         const auto name = ipc::endpoint_name(socket->id);
         EXPECT_EQ(::bind(ends[0], reinterpret_cast<const sockaddr*>(&name.address), name.length),

@@ -366,10 +366,12 @@ TEST_F(SocketTest, ASendersResetIsToldOnSendAndBySoError) {
     fanfare::Sender out = sender();
     sending->sending->end(ResetCause::interface_gone);
     FakeDaemon::hang_up(*sending);
-    EXPECT_NE(events_of(out.fd()) & POLLHUP, 0);
+    constexpr short kBroken = POLLERR | POLLHUP;
+    EXPECT_EQ(events_of(out.fd()) & kBroken, kBroken);
     EXPECT_EQ(out.send(octets("x")).error, ECONNRESET);
     EXPECT_NE(std::string(fanfare_last_error_text()).find("interface"), std::string::npos);
     EXPECT_EQ(out.get<int>(SOL_SOCKET, SO_ERROR), ECONNRESET);
+    EXPECT_EQ(events_of(out.fd()) & kBroken, kBroken) << "it stays, as every later call fails";
 }
 
 TEST_F(SocketTest, ClaimedMessagesAreSentWithoutACopy) {
@@ -584,10 +586,15 @@ TEST_F(SocketTest, AResetComesAfterWhatWasWholeWithItsCause) {
     session.window.add("whole");
     session.window.end(SessionState::reset, ResetCause::unrecoverable_loss);
     FakeDaemon::hang_up(*reading);
-    EXPECT_NE(events_of(in.fd()) & (POLLHUP | POLLERR), 0);
+    constexpr short kBroken = POLLERR | POLLHUP | POLLIN;
+    EXPECT_EQ(events_of(in.fd()) & kBroken, kBroken);
     EXPECT_EQ(read(in), "whole");
+    EXPECT_EQ(events_of(in.fd()) & kBroken, kBroken);
     read(in);
     EXPECT_EQ(got.error, ECONNRESET);
+    read(in);
+    EXPECT_EQ(got.error, ECONNRESET);
+    EXPECT_EQ(events_of(in.fd()) & kBroken, kBroken) << "it stays, as every later call fails";
     EXPECT_NE(std::string(fanfare_last_error_text()).find("could not be repaired"),
               std::string::npos);
     EXPECT_EQ(in.get<int>(SOL_SOCKET, SO_ERROR), ECONNRESET);
