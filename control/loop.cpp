@@ -17,15 +17,7 @@
 namespace fanfare::control {
 namespace {
 
-enum class Operation : std::uint64_t {
-    accept = 1,
-    receive,
-    send,
-    ends,
-    bell,
-    link,
-    stop
-};
+enum class Operation : std::uint64_t { accept = 1, receive, send, ends, bell, link, stop };
 constexpr unsigned kIdBits = 56;
 
 std::uint64_t tag(Operation operation, std::uint64_t id) {
@@ -68,8 +60,8 @@ struct Loop::Parts {
     bool ring_made = false;
 
     std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections;
-    // Watched: socket id -> endpoint. An epoll set tells of those whose other end was closed; unlike
-    // an operation of the ring it holds none of them open when it is hung up.
+    // Watched: socket id -> endpoint. An epoll set tells of those whose other end was closed;
+    // unlike an operation of the ring it holds none of them open when it is hung up.
     std::unordered_map<std::uint64_t, int> endpoints;
     ipc::Descriptor ends;
     // Of these, hung up on our side: the set is blind.

@@ -372,9 +372,10 @@ void tick_readers(Registry& registry, Services& services) {
             continue;
         }
         // The descriptor is level-triggered (ipc/socket_page.hpp): a reader that drained its octet
-        // and then found something can't put it back.
+        // and then found something can't put it back. A reset is announced by hanging up.
+        const auto state = static_cast<SessionState>(header.state.load(std::memory_order_acquire));
         const bool something =
-            header.state.load(std::memory_order_acquire) != 0 ||
+            state == SessionState::finished ||
             (cursor != 0 && cursor < header.lead.load(std::memory_order_acquire));
         if (something && ipc::take_sleeper(ipc::AtomicMemory{}, page.receive_sleeping))
             services.wake(socket.endpoint);

@@ -6,7 +6,10 @@
 //   the window. Writable: a client whose send found no room fills its end with octets until the
 //   kernel refuses (POLLOUT goes
 //     away), sets `send_sleeping`; the daemon drains its end when there is room.
-//   Hang-up: the daemon shuts its end down on a reset, so that POLLERR|POLLHUP show.
+//   Hang-up: on a reset the daemon closes its end, in which the octet always lies unread that it
+//   put there from the start, so that POLLERR|POLLHUP show (unix(7): a Unix socket that goes with
+//   octets unread leaves ECONNRESET to its other end). The client reads nothing from an end that
+//   shows it: the error would be taken out.
 // Sleep: set flag, seq_cst fence, look again, then sleep. Wake: store the counter (lead or limit),
 // seq_cst fence (once a burst), read the flag, exchange it with 0, then make the system call. A
 // flag that lies costs at most one wake-up per kWakeIntervalNanos.

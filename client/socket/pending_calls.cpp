@@ -20,6 +20,11 @@ bool begun(const PendingCall& call) {
     return call.kind == PendingKind::send && call.send.sent != 0;
 }
 
+// How a call that is cut ends: octets that a receive has taken are not lost for it.
+int cut_short(const PendingCall& call) {
+    return call.kind == PendingKind::receive && call.receive.received != 0 ? 0 : ECANCELED;
+}
+
 }  // namespace
 
 bool PendingCalls::add(PendingCall call) {
@@ -140,9 +145,7 @@ std::uint32_t PendingCalls::cancel(const CompletionQueue& queue, const std::uint
                 was_begun = true;
                 ++at;
             } else {
-                // Octets that a receive has taken are not lost for it.
-                const bool took = at->kind == PendingKind::receive && at->receive.received != 0;
-                complete(*at, took ? 0 : ECANCELED);
+                complete(*at, cut_short(*at));
                 at = line->erase(at);
                 count_.fetch_sub(1, std::memory_order_relaxed);
                 ++cancelled;
@@ -156,7 +159,7 @@ void PendingCalls::close() {
     const QuietLock lock(mutex_);
     if (std::exchange(over_, true)) return;
     for (auto* line : {&receives_, &sends_}) {
-        for (PendingCall& call : *line) complete(call, ECANCELED);
+        for (PendingCall& call : *line) complete(call, cut_short(call));
         line->clear();
     }
     count_ = 0;

@@ -53,7 +53,8 @@ class PendingCalls {
     // Completes calls of `queue` with ECANCELED: those with `user_data`, or all for nullptr. A send
     // of which octets are on their way already stays unless all go; then `begun` is set. How many.
     std::uint32_t cancel(const CompletionQueue& queue, const std::uint64_t* user_data, bool& begun);
-    // The socket goes: everything completes with ECANCELED, nothing is added any more.
+    // The socket goes: everything completes with ECANCELED, a receive that has taken octets with
+    // their count, and nothing is added any more.
     void close();
 
     // Whether calls are pending; whether one may have become possible since it was tried.

@@ -103,6 +103,7 @@ int Socket::ready_to_send(int flags) {
 
 int Socket::ready_to_receive(int flags) {
     if ((flags & MSG_OOB) != 0) return fail(EOPNOTSUPP, "there is no out-of-band data");
+    if ((flags & MSG_ERRQUEUE) != 0) return fail(EAGAIN, "there is no queue of errors");
     if ((flags & MSG_WAITALL) != 0 && type_ == ipc::SocketType::message)
         return fail(EOPNOTSUPP, "MSG_WAITALL is for streams");
     Role role = role_.load(std::memory_order_acquire);

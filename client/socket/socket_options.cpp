@@ -12,6 +12,7 @@
 #include "client/socket/page_lock.hpp"
 #include "client/socket/signals_held.hpp"
 #include "client/socket/socket.hpp"
+#include "client/socket/waiting.hpp"
 
 namespace fanfare::client {
 
@@ -98,9 +99,11 @@ int Socket::set_socket_option(int name, const void* value, socklen_t length, boo
     }
 }
 
-// The session's failure, as SO_ERROR gives it.
+// The session's failure or the daemon's, as SO_ERROR gives it. It is not taken out: every later
+// call fails with it too.
 int Socket::pending_error() const {
     const Role role = role_.load(std::memory_order_acquire);
+    if (Endpoint(descriptor_).gone()) return ECONNRESET;
     if (role == Role::sender) return writer_->state() == SessionState::reset ? ECONNRESET : 0;
     if (role != Role::receiver) return 0;
     if (page_->overtaken.load(std::memory_order_relaxed) != 0) return ECONNRESET;

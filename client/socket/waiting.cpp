@@ -14,7 +14,8 @@ namespace fanfare::client {
 
 namespace {
 constexpr Nanos kLongestSleep = 100 * kMillisecond;
-}
+constexpr short kGone = POLLHUP | POLLERR | POLLRDHUP | POLLNVAL;
+}  // namespace
 
 Nanos monotonic_now() {
     timespec now{};
@@ -33,14 +34,23 @@ bool Endpoint::non_blocking() const {
     return (::fcntl(descriptor_, F_GETFL) & O_NONBLOCK) != 0;
 }
 
+short Endpoint::look() const {
+    // A system call as such: it does not wait, and so is no place to cancel a thread.
+    pollfd wait{descriptor_, POLLIN | POLLRDHUP, 0};
+    const timespec at_once{};
+    return ::syscall(SYS_ppoll, &wait, 1, &at_once, nullptr, 0) <= 0 ? short{0} : wait.revents;
+}
+
+bool Endpoint::gone() const {
+    return (look() & kGone) != 0;
+}
+
 bool Endpoint::drain() const {
     // Asked first: a receive that found nothing would take out the error that poll() shows when the
-    // daemon's end has gone. A system call as such: it does not wait, and so is no place to cancel
-    // a thread.
-    pollfd look{descriptor_, POLLIN | POLLRDHUP, 0};
-    const timespec at_once{};
-    if (::syscall(SYS_ppoll, &look, 1, &at_once, nullptr, 0) <= 0) return false;
-    if ((look.revents & (POLLHUP | POLLERR | POLLRDHUP | POLLNVAL)) != 0) return true;
+    // daemon's end has gone.
+    const short shown = look();
+    if (shown == 0) return false;
+    if ((shown & kGone) != 0) return true;
     char octets[256];
     for (;;) {
         const ssize_t n = ::recv(descriptor_, octets, sizeof octets, MSG_DONTWAIT);
@@ -70,8 +80,7 @@ Wake Endpoint::sleep(short events, Nanos deadline, bool& hung_up) const {
     pollfd wait{descriptor_, static_cast<short>(events | POLLRDHUP), 0};
     const int ready = ::ppoll(&wait, 1, &limit, nullptr);
     if (ready < 0 && errno == EINTR) return Wake::interrupted;
-    if (ready > 0 && (wait.revents & (POLLHUP | POLLERR | POLLRDHUP | POLLNVAL)) != 0)
-        hung_up = true;
+    if (ready > 0 && (wait.revents & kGone) != 0) hung_up = true;
     return Wake::again;
 }
 

@@ -30,6 +30,8 @@ class Endpoint {
     explicit Endpoint(int descriptor) : descriptor_(descriptor) {}
 
     bool non_blocking() const;
+    // The daemon's end has gone.
+    bool gone() const;
     // Takes the octets that announce something. True: the daemon's end has gone.
     bool drain() const;
     // Fills the way to the daemon, so that POLLOUT goes away. True as above.
@@ -41,6 +43,8 @@ class Endpoint {
     Wake sleep(short events, Nanos deadline, bool& hung_up) const;
 
   private:
+    short look() const;
+
     int descriptor_;
 };
 

@@ -352,6 +352,20 @@ TEST_F(AsyncTest, ACancelledReceiveGivesWhatItHasTaken) {
     EXPECT_EQ((Pair{done[1].user_data, done[1].result}), (Pair{2, 1}));
 }
 
+TEST_F(AsyncTest, AReceiveThatCloseCutsGivesWhatItHasTaken) {
+    auto r = receiver(Mode::stream);
+    Ring ring(8);
+    std::string room(10, '.'), more(10, '.');
+    arrive("abc");
+    EXPECT_TRUE(ring.receive(r, bytes_of(room), 1, MSG_WAITALL));
+    EXPECT_TRUE(ring.receive(r, bytes_of(more), 2, MSG_WAITALL));
+    r.close();
+    const auto done = completions(ring, 2);
+    EXPECT_EQ((Pair{done[0].user_data, done[0].result}), (Pair{1, 3})) << "no octet is lost";
+    EXPECT_EQ(room.substr(0, 3), "abc");
+    EXPECT_EQ((Pair{done[1].user_data, done[1].result}), (Pair{2, -ECANCELED}));
+}
+
 TEST_F(AsyncTest, ErrorsOfACallAreItsCompletions) {
     auto s = sender();
     auto r = receiver();

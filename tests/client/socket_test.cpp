@@ -729,6 +729,14 @@ TEST_F(SocketTest, ACallThatNeverWaitsNoticesTheDaemonsDeathToo) {
     for (int looks = 0; looks < 1000 && got.error == EAGAIN; ++looks) read(in);
     EXPECT_EQ(got.error, ECONNRESET);
     EXPECT_EQ(out.send(pattern_message(1, 20'000)).error, ECONNRESET);
+    for (const int fd : {in.fd(), out.fd()}) {
+        constexpr short kBroken = POLLERR | POLLHUP;
+        EXPECT_EQ(events_of(fd) & kBroken, kBroken);
+        int error = 0;
+        socklen_t length = sizeof error;
+        EXPECT_EQ(fanfare_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+        EXPECT_EQ(error, ECONNRESET);
+    }
 }
 
 TEST_F(SocketTest, ANewDaemonServesNewSocketsAndNeverTheOldOnes) {

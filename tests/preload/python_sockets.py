@@ -1,12 +1,14 @@
 """Python's own socket module with reliable-multicast sockets. Run under the preload library; argument: a test's name."""
 
 import array
+import asyncio
 import errno
 import fcntl
 import os
 import select
 import selectors
 import socket
+import struct
 import subprocess
 import sys
 import termios
@@ -117,6 +119,69 @@ class PythonSockets(unittest.TestCase):
         selector.register(receiver, selectors.EVENT_READ)
         sender.close()  # ends in good order
         self.assertEqual(len(selector.select(20)), 1)
+
+    def test_a_reset_is_an_error_in_poll_epoll_and_selectors(self):
+        everything = select.POLLIN | select.POLLERR | select.POLLHUP
+        for wait, patience in ((select.poll(), 20_000), (select.epoll(), 20)):
+            sender, receiver = self.pair()
+            selector = self.keep(selectors.DefaultSelector())
+            selector.register(receiver, selectors.EVENT_READ)
+            wait.register(receiver, select.POLLIN)
+            self.assertEqual(wait.poll(0), [])
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            threading.Timer(0.05, sender.close).start()
+            shown = wait.poll(patience)
+            if shown == [(receiver.fileno(), select.POLLIN)]:  # a late announcement of what was read
+                with self.assertRaises(BlockingIOError):
+                    receiver.recv(1, socket.MSG_DONTWAIT)
+                shown = wait.poll(patience)
+            self.assertEqual(shown, [(receiver.fileno(), everything)])
+            self.assertEqual(len(selector.select(20)), 1)
+            self.assertEqual([len(ready) for ready in select.select([receiver], [], [receiver], 20)], [1, 0, 0])
+            self.assertEqual(receiver.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), errno.ECONNRESET)
+            with self.assertRaises(ConnectionResetError):
+                receiver.recv(1)
+
+    def test_asyncio_streams(self):
+        lines = [b'line %d of an asyncio stream\n' % i for i in range(2000)]
+
+        async def talk():
+            ended = asyncio.get_running_loop().create_future()
+
+            async def serve(reader, writer):
+                got = [await reader.readline() for _ in lines]
+                self.assertEqual(await reader.read(), b'')
+                writer.close()
+                ended.set_result(got)
+
+            server = await asyncio.start_server(serve, sock=self.listener(socket.SOCK_STREAM))
+            sender = self.sender(socket.SOCK_STREAM)
+            _, writer = await asyncio.open_connection(sock=sender)
+            for line in lines:
+                writer.write(line)
+                await writer.drain()
+            writer.write_eof()
+            got = await asyncio.wait_for(ended, 20)
+            writer.close()
+            server.close()
+            return got
+
+        self.assertEqual(asyncio.run(talk()), lines)
+
+    def test_asyncio_tells_a_reset(self):
+        sender, receiver = self.pair(socket.SOCK_STREAM)
+
+        async def read():
+            reader, writer = await asyncio.open_connection(sock=receiver)
+            sender.send(b'all of it')
+            self.assertEqual(await reader.readexactly(9), b'all of it')
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            sender.close()
+            with self.assertRaises(ConnectionResetError):
+                await asyncio.wait_for(reader.read(), 20)
+            writer.close()
+
+        asyncio.run(read())
 
     def test_makefile_of_a_stream(self):
         sender, receiver = self.pair(socket.SOCK_STREAM)

@@ -1,7 +1,7 @@
 """Unmodified programs under the preload library, against a real daemon on a ring device: it needs neither root nor a
 network, and its own loopback carries what is sent.
 
-PROGRAM, FOREIGN, EARLY, RANDOM_PRELOAD, RANDOM_LIBRARY, PRODUCER, CONSUMER, PRELOAD, FANFARE, FANFARED name what is tested.
+PROGRAM, WAITING, FOREIGN, EARLY, RANDOM_PRELOAD, RANDOM_LIBRARY, PRODUCER, CONSUMER, PRELOAD, FANFARE, FANFARED name what is tested.
 FANFARE_TEST_SEED       random calls with this seed instead of the usual ones"""
 
 import json
@@ -60,6 +60,12 @@ class Preload(unittest.TestCase):
         for scenario in SCENARIOS:
             with self.subTest(scenario):
                 self.run_program(os.environ['PROGRAM'], scenario)
+                self.expect_no_socket_left()
+
+    def test_every_way_to_wait(self):
+        for scenario in ('reset', 'many', 'flags'):
+            with self.subTest(scenario):
+                self.run_program(os.environ['WAITING'], scenario)
                 self.expect_no_socket_left()
 
     def expect_no_socket_left(self):

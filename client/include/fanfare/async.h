@@ -87,7 +87,8 @@ struct fanfare_submission {
 
 struct fanfare_completion {
     uint64_t user_data;
-    int64_t result; /* octets, or an errno as a negative number: -ECANCELED after close */
+    int64_t result; /* octets, or an errno as a negative number: -ECANCELED after close, unless a
+                     * receive has octets already */
     uint32_t flags; /* FANFARE_COMPLETION_* */
     uint32_t reserved;
 };
