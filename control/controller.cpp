@@ -1,5 +1,7 @@
 #include "control/controller.hpp"
 
+#include <algorithm>
+
 #include "control/datagrams.hpp"
 #include "control/endings.hpp"
 #include "control/receiving.hpp"
@@ -52,6 +54,8 @@ void Controller::interface_changed(std::uint32_t interface, bool up, bool gone, 
     if (interface >= registry_.interfaces.size()) return;
     Interface& known = registry_.interfaces[interface];
     if (mtu == 0) mtu = known.mtu;
+    if (known.mtu_max != 0) mtu = std::min(mtu, known.mtu_max);
+    if (!gone) known.spec.missing = false;
     if (known.up == up && known.gone == gone && known.mtu == mtu) return;
     known.up = up;
     known.gone = gone;

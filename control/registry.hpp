@@ -31,12 +31,13 @@ namespace fanfare::control {
 
 struct Interface {
     dataplane::InterfaceSpec spec;
-    std::string device;        // the EAL device behind it, as configured
-    std::string kernel_name;   // of the kernel's interface, empty where there is none
-    std::uint16_t mtu = 1500;  // in force
-    bool up = true;            // link
-    bool gone = false;         // the device was removed
-    bool udp_only = false;     // a kernel port: no raw IP sessions
+    std::string device;         // the EAL device behind it, as configured
+    std::string kernel_name;    // of the kernel's interface, empty where there is none
+    std::uint16_t mtu = 1500;   // in force
+    std::uint16_t mtu_max = 0;  // that the device was made for; 0: not known
+    bool up = true;             // link
+    bool gone = false;          // the device was removed
+    bool udp_only = false;      // a kernel port: no raw IP sessions
     // What its ports count, by its name in status; written by workers, which outlive this. One name
     // may stand several times: the sum is shown.
     std::vector<std::pair<std::string, const ipc::Counter*>> counters;

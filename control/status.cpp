@@ -102,7 +102,7 @@ void write_interfaces(const Registry& registry, const Services& services, Writer
         const Interface& i = registry.interfaces[index];
         w.object(ipc::StatusKind::interface, i.spec.name + " " + to_string(i.spec.address) + "/" +
                                                  std::to_string(i.spec.prefix));
-        w.text("link", i.gone ? "gone" : i.up ? "up" : "down");
+        w.text("link", i.spec.missing ? "missing" : i.gone ? "gone" : i.up ? "up" : "down");
         w.text("device", i.device);
         w.text("form", i.udp_only ? "udp" : "raw and udp");
         w.number("mtu", i.mtu);

@@ -21,6 +21,8 @@ struct InterfaceSpec {
     std::uint16_t vlan = 0;  // 0: untagged
     std::uint8_t dscp = 0;
     std::uint32_t owner = 0;  // the worker that runs ARP, IGMP and echo here and owns queue 0
+    // There is nothing behind its port at the start: as if it had gone (Command::interface_state).
+    bool missing = false;
 };
 
 // Deterministic loss of received frames below the engine (--rx-loss PERCENT[,seed]).

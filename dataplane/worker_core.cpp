@@ -70,6 +70,8 @@ WorkerCore::WorkerCore(const WorkerConfig& config, WorkerLink& link,
         Interface& on = *interfaces_.back();
         const std::uint32_t owner = on.spec.owner;
         on.owned = owner == config.index;
+        on.gone = on.spec.missing;
+        on.up = !on.gone;
         if (i < facts.size() && facts[i]) {
             on.has_port = true;
             set_facts(i, *facts[i]);

@@ -16,14 +16,19 @@ std::vector<dpdk::DeviceRequest> dpdk_requests(const control::Config& config) {
     for (const auto& i : config.interfaces)
         if (!kernel::is_kernel_device(i.device))
             requests.push_back({i.name, i.device, i.address, static_cast<std::uint16_t>(i.mtu),
-                                config.take_over, static_cast<std::uint16_t>(config.receive_ring),
+                                config.take_over, true,
+                                static_cast<std::uint16_t>(config.receive_ring),
                                 static_cast<std::uint16_t>(config.transmit_ring)});
     return requests;
 }
 
 kernel::KernelDeviceRequest kernel_request(const control::InterfaceConfig& i) {
-    return {i.name, i.device, i.address, static_cast<std::uint16_t>(i.mtu),
-            static_cast<std::uint16_t>(i.vlan)};
+    return {i.name,
+            i.device,
+            i.address,
+            static_cast<std::uint16_t>(i.mtu),
+            static_cast<std::uint16_t>(i.vlan),
+            true};
 }
 
 }  // namespace
@@ -77,7 +82,8 @@ std::unique_ptr<Devices> Devices::open(const dpdk::Eal& eal, const control::Conf
 
 void Devices::describe(std::size_t interface, control::Interface& out) const {
     const Entry& entry = devices_[interface];
-    out.mtu = mtu(interface);
+    out.mtu = out.mtu_max = mtu(interface);
+    out.gone = out.spec.missing = missing(interface);
     if (entry.kernel) {
         out.kernel_name = entry.kernel->kernel_name();
         out.up = entry.kernel->up();
@@ -111,7 +117,17 @@ AnyPort* Devices::port(std::size_t interface, std::uint16_t worker) {
 
 bool Devices::follow_interface(std::size_t interface) {
     Entry& entry = devices_[interface];
-    return entry.dpdk == nullptr || entry.dpdk->follow_interface();
+    return entry.dpdk != nullptr ? entry.dpdk->follow_interface() : entry.kernel->serves();
+}
+
+bool Devices::missing(std::size_t interface) const {
+    const Entry& entry = devices_[interface];
+    return entry.dpdk != nullptr ? entry.dpdk->missing() : entry.kernel->was_missing();
+}
+
+std::string Devices::trouble(std::size_t interface) const {
+    const Entry& entry = devices_[interface];
+    return entry.dpdk != nullptr ? entry.dpdk->trouble() : std::string();
 }
 
 dpdk::DeviceLink Devices::link(std::size_t interface) const {

@@ -42,8 +42,13 @@ class Devices {
     // Link of an interface whose device has no kernel interface behind it.
     dataplane::dpdk::DeviceLink link(std::size_t interface) const;
     // Whether the device serves the kernel's present interface: see
-    // dpdk::Device::follow_interface(). The kernel's own port follows by itself.
+    // dpdk::Device::follow_interface(). The kernel's own port follows by itself, to an interface
+    // that has its address.
     bool follow_interface(std::size_t interface);
+    // At the start there was no kernel interface of that name.
+    bool missing(std::size_t interface) const;
+    // Why follow_interface() could not open it; empty where there is nothing to say.
+    std::string trouble(std::size_t interface) const;
 
   private:
     struct Entry {

@@ -7,11 +7,13 @@
 #include <cstring>
 #include <fstream>
 #include <mutex>
+#include <optional>
 
 #include "client/socket/library.hpp"
 #include "control/controller.hpp"
 #include "control/system_services.hpp"
 #include "embed/devices.hpp"
+#include "embed/link_watch.hpp"
 #include "embed/workers.hpp"
 #include "engine/checksum/checksum.hpp"
 #include "ipc/sigbus.hpp"
@@ -40,19 +42,10 @@ struct Engine::Parts {
     std::unique_ptr<control::SystemServices> services;
     std::unique_ptr<control::Controller> controller;
     dataplane::WorkerLink* link = nullptr;
-    // Interfaces whose link only the device knows of: a memif comes up with its other side.
-    std::vector<std::uint32_t> device_links;
+    std::optional<control::LinkMonitor> monitor;
+    std::optional<LinkWatch> links;
     // Requests may come from any thread, turns of control from the polling one.
     mutable std::mutex control_mutex;
-
-    // At control's ticks; the caller holds the lock.
-    void look_at_links() {
-        for (const std::uint32_t i : device_links) {
-            bool gone = false;
-            const bool up = workers->link_up(i, gone);
-            controller->interface_changed(i, up, gone, 0);
-        }
-    }
 
     void answer(std::span<const std::byte> request, client::Reply& reply) {
         const control::Peer peer{static_cast<std::uint32_t>(::geteuid()), ::getpid()};
@@ -100,6 +93,8 @@ std::unique_ptr<Engine> Engine::open(control::Config config, std::string& error)
     if (!check_devices(config, error)) return nullptr;
     parts->workers = Workers::open(config, interfaces, kernels, seed, {}, error);
     if (!parts->workers) return nullptr;
+    parts->monitor = watch_links(interfaces, error);
+    if (!parts->monitor) return nullptr;
     if (!ipc::install_sigbus_handler()) {
         error = "the kernel refuses a SIGBUS handler";
         return nullptr;
@@ -110,9 +105,7 @@ std::unique_ptr<Engine> Engine::open(control::Config config, std::string& error)
     parts->link = links.front();
     parts->controller =
         std::make_unique<control::Controller>(settings, interfaces, links, *parts->services);
-    for (std::uint32_t i = 0; i < interfaces.size(); ++i) {
-        if (interfaces[i].kernel_name.empty()) parts->device_links.push_back(i);
-    }
+    parts->links.emplace(*parts->workers, *parts->controller, nullptr);
     Parts* const p = parts.get();
     std::unique_ptr<Engine> engine(new Engine(std::move(parts)));
     // The pool of windows is filled before the first packet wants one.
@@ -134,6 +127,7 @@ Engine::~Engine() {
     // gives them.
     const Nanos until = p.workers->now() + kSecond;
     while (!p.controller->stopped() && p.workers->now() < until) poll();
+    p.links.reset();
     p.controller.reset();
     p.services.reset();
 }
@@ -144,7 +138,11 @@ std::size_t Engine::poll() {
     std::size_t work = p.workers->poll(0, now);
     if (p.link->events.front() != nullptr || now >= p.controller->next_deadline()) {
         const std::lock_guard lock(p.control_mutex);
-        if (now >= p.controller->next_deadline()) p.look_at_links();
+        // Ten times a second, and never for a packet.
+        if (now >= p.controller->next_deadline()) {
+            p.links->read(*p.monitor);
+            p.links->tick();
+        }
         p.controller->poll(now);
         ++work;
     }

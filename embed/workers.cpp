@@ -108,16 +108,23 @@ std::unique_ptr<Workers> Workers::open(const control::Config& config,
         parts->devices->describe(i, interfaces[i]);
         if (!interfaces[i].kernel_name.empty())
             interfaces[i].kernel_index = ::if_nametoindex(interfaces[i].kernel_name.c_str());
+        if (interfaces[i].gone && log)
+            log("interface " + interfaces[i].spec.name + ": there is no kernel interface \"" +
+                interfaces[i].kernel_name +
+                "\" here (\"ip link\" lists them). It counts as removed until there is one, and is "
+                "taken into use then; if the name is wrong, mend it in the configuration and start "
+                "fanfared anew");
         worker.interfaces.push_back(interfaces[i].spec);
         mtu_max = std::max(mtu_max, parts->devices->mtu(i));
     }
     for (std::size_t i = 0; count > 1 && config.steering && i < parts->devices->count(); ++i) {
         const dpdk::Device* const device = parts->devices->dpdk_device(i);
         parts->steering.push_back(
-            device == nullptr ? nullptr
-                              : std::make_unique<dpdk::FlowSteering>(
-                                    device->port_id(), device->ports(), interfaces[i].spec.vlan));
-        if (device == nullptr) continue;
+            device == nullptr || device->missing()
+                ? nullptr
+                : std::make_unique<dpdk::FlowSteering>(device->port_id(), device->ports(),
+                                                       interfaces[i].spec.vlan));
+        if (!parts->steering.back()) continue;
         const auto& found = parts->steering.back()->abilities();
         if (log && device->ports() > 1 && found.raw == dataplane::SteeringMethod::hand_over &&
             found.udp == dataplane::SteeringMethod::hand_over)
@@ -221,6 +228,10 @@ control::SteeringFigures Workers::steering(std::uint32_t interface) const {
 
 bool Workers::follow_interface(std::uint32_t interface) {
     return parts_->devices->follow_interface(interface);
+}
+
+std::string Workers::trouble(std::uint32_t interface) const {
+    return parts_->devices->trouble(interface);
 }
 
 bool Workers::link_up(std::uint32_t interface, bool& gone) const {

@@ -39,10 +39,12 @@ class Workers : public control::Steering {
 
     std::vector<dataplane::WorkerLink*> links() const;
     std::vector<control::WorkerDescriptors> descriptors() const;
-    // Link of an interface whose device has no kernel interface behind it.
     // Whether the interface's device serves what the kernel has under its name now; opens it anew
-    // where it does not. From the thread that opened the workers.
+    // where it does not. From the thread that opened the workers, or the one that turns them.
     bool follow_interface(std::uint32_t interface);
+    // Why that failed; empty where there is nothing to say.
+    std::string trouble(std::uint32_t interface) const;
+    // Link of an interface whose device has no kernel interface behind it.
     bool link_up(std::uint32_t interface, bool& gone) const;
 
     // Rules in cards, where there are several workers to choose from and cards that take rules.

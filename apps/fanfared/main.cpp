@@ -1,6 +1,5 @@
 // fanfared: reads what it is told, puts dataplane and control together, serves until SIGTERM or
 // SIGINT.
-#include <net/if.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -20,10 +19,10 @@
 #include "control/archive.hpp"
 #include "control/config.hpp"
 #include "control/control_socket.hpp"
-#include "control/link_monitor.hpp"
 #include "control/loop.hpp"
 #include "control/text.hpp"
 #include "embed/devices.hpp"
+#include "embed/link_watch.hpp"
 #include "embed/workers.hpp"
 #include "engine/checksum/checksum.hpp"
 #include "ipc/sigbus.hpp"
@@ -78,7 +77,10 @@ std::string describe(const std::vector<control::Interface>& interfaces) {
         if (!text.empty()) text += ", ";
         text += i.spec.name + " " + control::to_string(i.spec.address) + "/" +
                 std::to_string(i.spec.prefix) + " (" + i.device + ", MTU " + std::to_string(i.mtu) +
-                (i.up ? "" : ", link down") + ")";
+                (i.gone ? ", missing"
+                 : i.up ? ""
+                        : ", link down") +
+                ")";
     }
     return text;
 }
@@ -120,10 +122,8 @@ int run(const control::Config& config) {
     if (!workers) return fail(error);
     if (!ipc::install_sigbus_handler()) return fail("the kernel refuses a SIGBUS handler");
 
-    auto monitor = control::LinkMonitor::open(error);
+    auto monitor = embed::watch_links(interfaces, error);
     if (!monitor) return fail(error);
-    for (std::uint32_t i = 0; i < interfaces.size(); ++i)
-        if (!interfaces[i].kernel_name.empty()) monitor->watch(i, interfaces[i].kernel_name);
 
     control::SystemServices services(*kernels, workers->descriptors(), config.memory_huge_pages);
     services.set_steering(workers.get());
@@ -150,27 +150,10 @@ int run(const control::Config& config) {
         loop_settings.stop = stop.get();
         loop_settings.log = say;
         loop_settings.serves = [&](std::uint32_t i) { return workers->follow_interface(i); };
-        const auto welcome_back = [&](std::uint32_t i) {
-            const control::LinkState link = control::link_state(interfaces[i].kernel_name);
-            if (!link.exists || !workers->follow_interface(i)) return;
-            controller.registry().interfaces[i].kernel_index =
-                ::if_nametoindex(interfaces[i].kernel_name.c_str());
-            controller.interface_changed(i, link.up, false, link.mtu);
-            say("interface " + interfaces[i].spec.name + " (" + interfaces[i].kernel_name +
-                ") is back");
-        };
+        embed::LinkWatch watch(*workers, controller, say);
         loop_settings.each_tick = [&] {
             workers->steering_turn();
-            for (std::uint32_t i = 0; i < interfaces.size(); ++i) {
-                if (!interfaces[i].kernel_name.empty()) {
-                    // rtnetlink tells of these, but for when their devices are open again.
-                    if (controller.registry().interfaces[i].gone) welcome_back(i);
-                    continue;
-                }
-                bool gone = false;
-                const bool up = workers->link_up(i, gone);
-                controller.interface_changed(i, up, gone, 0);
-            }
+            watch.tick();
         };
         const auto loop =
             control::Loop::open(loop_settings, controller, services, links, &*monitor, error);

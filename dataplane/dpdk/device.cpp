@@ -80,34 +80,15 @@ std::unique_ptr<Device> Device::open(const Eal&, const DeviceRequest& request,
     device->text_ = *parse_device(request.device, error);
     device->workers_ = std::max<std::uint16_t>(workers, 1);
     DeviceText& text = device->text_;
-    std::uint16_t kernel_queues = 1;
-    bool virtual_link = false;
     device->mtu_ = request.mtu;
     device->receive_ring_ = request.receive_ring;
     device->transmit_ring_ = request.transmit_ring;
-    if (const std::string kernel = kernel_interface(text); !kernel.empty()) {
-        const KernelLink link = read_kernel_link(kernel);
-        const KernelLinkPlace place = read_kernel_place(kernel);
-        device->kernel_name_ = kernel;
-        // The interface is the machine's: it is used as it is, never changed.
-        if (request.mtu > link.mtu) {
-            error = "interface " + request.interface + ": kernel interface " + kernel +
-                    " has MTU " + std::to_string(link.mtu) + ", less than " +
-                    std::to_string(request.mtu) + ": ip link set dev " + kernel + " mtu " +
-                    std::to_string(request.mtu);
-            return nullptr;
-        }
-        if (request.mtu == 0) device->mtu_ = std::min(link.mtu, kMtuMax);
-        kernel_queues = std::min(place.channels, kKernelQueuesMax);
-        virtual_link = place.virtual_link;
-        if (text.kind == DeviceKind::af_xdp && place.receive_queues > kernel_queues)
-            device->notes_.push_back(
-                "interface " + request.interface + ": " + kernel + " has " +
-                std::to_string(place.receive_queues) + " receive queues, of which AF_XDP reads " +
-                std::to_string(kernel_queues) + "; packets of the others are lost: ethtool -L " +
-                kernel + (place.channels > 1 ? " combined " : " rx ") +
-                std::to_string(kernel_queues));
-    }
+    device->memory_bytes_ = memory_bytes;
+    device->request_ = request;
+    device->kernel_name_ = kernel_interface(text);
+    device->missing_ =
+        !device->kernel_name_.empty() && !read_kernel_link(device->kernel_name_).exists;
+    if (!device->missing_ && !device->adopt_kernel_link(request, error)) return nullptr;
     if (device->mtu_ == 0) device->mtu_ = 1500;
     // Some 100 octets are the least that any PGM packet with its options and headers fits in.
     if (device->mtu_ < 128 || device->mtu_ > kMtuMax) {
@@ -118,7 +99,11 @@ std::unique_ptr<Device> Device::open(const Eal&, const DeviceRequest& request,
     const std::string* role = text.argument("role");
     device->client_ = text.kind == DeviceKind::memif && role != nullptr &&
                       (*role == "client" || *role == "slave");
-    complete_arguments(text, device->workers_, kernel_queues, virtual_link, device->mtu_);
+    if (device->missing_) {
+        device->workers_ = 1;
+        device->make_ports(request);
+        return device;
+    }
     if (const std::string path = memif_server_path(text); !path.empty()) unlink_if_dead(path);
     const QuietLog quiet;
     const XdpSockets::List others = XdpSockets::open();
@@ -131,11 +116,42 @@ std::unique_ptr<Device> Device::open(const Eal&, const DeviceRequest& request,
         pause(kRetryPause);
     }
     device->xdp_sockets_.take(others);
-    device->memory_bytes_ = memory_bytes;
     device->make_ports(request);
     device->kernel_index_ = if_nametoindex(device->kernel_name_.c_str());
     return device;
 }
+
+// What the kernel interface says of itself, once it is there: MTU, queues, the driver's arguments.
+bool Device::adopt_kernel_link(const DeviceRequest& request, std::string& error) {
+    std::uint16_t kernel_queues = 1;
+    bool virtual_link = false;
+    if (!kernel_name_.empty()) {
+        const KernelLink link = read_kernel_link(kernel_name_);
+        const KernelLinkPlace place = read_kernel_place(kernel_name_);
+        // The interface is the machine's: it is used as it is, never changed.
+        if (request.mtu > link.mtu) {
+            error = "interface " + request.interface + ": kernel interface " + kernel_name_ +
+                    " has MTU " + std::to_string(link.mtu) + ", less than " +
+                    std::to_string(request.mtu) + ": ip link set dev " + kernel_name_ + " mtu " +
+                    std::to_string(request.mtu);
+            return false;
+        }
+        // A device that comes late keeps what others were sized by.
+        if (mtu_ == 0) mtu_ = std::min(link.mtu, kMtuMax);
+        kernel_queues = std::min(place.channels, kKernelQueuesMax);
+        virtual_link = place.virtual_link;
+        if (text_.kind == DeviceKind::af_xdp && place.receive_queues > kernel_queues)
+            notes_.push_back(
+                "interface " + request.interface + ": " + kernel_name_ + " has " +
+                std::to_string(place.receive_queues) + " receive queues, of which AF_XDP reads " +
+                std::to_string(kernel_queues) + "; packets of the others are lost: ethtool -L " +
+                kernel_name_ + (place.channels > 1 ? " combined " : " rx ") +
+                std::to_string(kernel_queues));
+    }
+    complete_arguments(text_, workers_, kernel_queues, virtual_link, mtu_ != 0 ? mtu_ : 1500);
+    return true;
+}
+
 bool Device::probe(std::string& error) {
     const std::string text = text_.text();
     int code = 0;
@@ -334,24 +350,28 @@ void Device::make_ports(const DeviceRequest& request) {
         if (!read_kernel_link(kernel_name_).exists) kernel_name_.clear();
     }
     const std::uint16_t count = std::min(queues_, workers_);
-    const std::string* budget = text_.argument("busy_budget");
     for (std::uint16_t i = 0; i < count; ++i) {
         DpdkPortSettings settings;
-        settings.port_id = port_id_;
-        settings.transmit_queue = i;
-        for (std::uint16_t queue = i; queue < queues_;
-             queue = static_cast<std::uint16_t>(queue + count))
-            settings.receive_queues.push_back(queue);
-        settings.pool = pools_[i];
         settings.kind = text_.kind;
         settings.kernel_interface = kernel_name_;
         settings.address = request.address;
         settings.mtu = mtu_;
-        settings.busy_polls =
-            text_.kind == DeviceKind::af_xdp && (budget == nullptr || *budget != "0");
         ports_.push_back(std::make_unique<DpdkPort>(std::move(settings)));
         if (!started_) ports_.back()->start_shut();
     }
+    for (std::uint16_t i = 0; i < count && !missing_; ++i) ports_[i]->take(queues_of(i));
+}
+
+DpdkPortQueues Device::queues_of(std::uint16_t port) const {
+    const std::string* budget = text_.argument("busy_budget");
+    DpdkPortQueues out;
+    out.port_id = port_id_;
+    out.transmit_queue = port;
+    for (std::size_t queue = port; queue < queues_; queue += std::min(queues_, workers_))
+        out.receive_queues.push_back(static_cast<std::uint16_t>(queue));
+    out.pool = pools_[port];
+    out.busy_polls = text_.kind == DeviceKind::af_xdp && (budget == nullptr || *budget != "0");
+    return out;
 }
 
 void Device::reconnect() {
@@ -443,15 +463,18 @@ std::vector<std::unique_ptr<Device>> open_devices(const Eal& eal,
                                                   std::uint16_t workers, std::string& error) {
     std::vector<std::unique_ptr<Device>> devices;
     if (!check_devices(requests, error)) return devices;
+    std::uint64_t kept = 0;  // for devices that are opened later
     for (std::size_t i = 0; i < requests.size(); ++i) {
         // Seven eighths: pools come in whole pages and have headers of their own, drivers take
         // some.
-        const std::uint64_t share = eal.free_bytes() / 8 * 7 / (requests.size() - i);
+        const std::uint64_t free = eal.free_bytes();
+        const std::uint64_t share = (free - std::min(free, kept)) / 8 * 7 / (requests.size() - i);
         auto device = Device::open(eal, requests[i], workers, share, error);
         if (!device) {
             devices.clear();
             return devices;
         }
+        if (device->missing()) kept += share;
         devices.push_back(std::move(device));
     }
     return devices;

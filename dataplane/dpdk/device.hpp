@@ -22,6 +22,8 @@ struct DeviceRequest {
     Address address;
     std::uint16_t mtu = 0;   // 0: the kernel interface's, else 1500
     bool take_over = false;  // AF_XDP may take the interface of the default route
+    // The kernel interface may come later: the device is opened when it has (follow_interface).
+    bool may_be_missing = false;
     // Most descriptors of a card's rings. The defaults are more than any card has: 16 ms of a
     // port's top rate.
     std::uint16_t receive_ring = 8192, transmit_ring = 2048;
@@ -96,8 +98,15 @@ class Device {
     // An interface of the kernel that went and came again is another one, which sockets of the
     // former never hear: opens the device anew on it, for the ports that there are. From the
     // thread that opened it, some ten times a second while workers were told that the interface
-    // has gone; true when the device serves the kernel's present interface.
+    // has gone; true when the device serves the kernel's present interface. A device whose
+    // interface was missing is opened for the first time here. It has one port, whose worker reads
+    // all its queues: how many it will have nobody knows when ports are made.
     bool follow_interface();
+    // The kernel interface was missing when this was made, and still is.
+    bool missing() const { return missing_; }
+    // Why follow_interface() could not open it when it tried last; empty: it could, or had nothing
+    // to try.
+    const std::string& trouble() const { return trouble_; }
     // From any thread.
     DeviceStatistics statistics() const;
 
@@ -109,6 +118,8 @@ class Device {
     void choose_ring_sizes(const struct rte_eth_dev_info& info, std::uint64_t memory_bytes);
     void reconnect();
     void make_ports(const DeviceRequest& request);
+    DpdkPortQueues queues_of(std::uint16_t port) const;
+    bool adopt_kernel_link(const DeviceRequest& request, std::string& error);
     bool reopen();
     void close();
     void close_device();  // all but the ports
@@ -126,6 +137,9 @@ class Device {
     Nanos reconnect_at_ = 0;
     std::uint16_t mtu_ = 1500;
     bool hopeless_ = false;  // the last failure would come again
+    bool missing_ = false;
+    DeviceRequest request_;
+    std::string trouble_;
     std::uint16_t queues_ = 1, workers_ = 1;
     std::uint16_t receive_ring_ = 0, transmit_ring_ = 0;  // most
     std::uint16_t receive_descriptors_ = 0, transmit_descriptors_ = 0;

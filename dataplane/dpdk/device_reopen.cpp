@@ -1,6 +1,9 @@
 // Device: a kernel interface goes and another of its name comes (hot plug).
 #include <net/if.h>
 
+#include <span>
+#include <string>
+
 #include "dataplane/dpdk/device.hpp"
 #include "dataplane/dpdk/log.hpp"
 #include "dataplane/kernel/kernel_link.hpp"
@@ -26,6 +29,7 @@ bool Device::follow_interface() {
     if (!out) return false;
     const QuietLog quiet;
     if (!reopen()) return false;
+    trouble_.clear();
     kernel_index_ = index;
     for (const auto& port : ports_) port->reopen();
     return true;
@@ -36,18 +40,30 @@ bool Device::follow_interface() {
 // visit tries again.
 bool Device::reopen() {
     close_device();
+    if (!check_devices(std::span(&request_, 1), trouble_)) return false;
+    if (missing_) {
+        text_ = *parse_device(request_.device, trouble_);
+        notes_.clear();
+        if (!adopt_kernel_link(request_, trouble_)) return false;
+    }
     const std::uint16_t queues = queues_;
     const XdpSockets::List others = XdpSockets::open();
-    std::string error;
-    const bool opened =
-        probe(error) && configure(workers_, memory_bytes_, error) && queues_ == queues;
+    bool opened = probe(trouble_) && configure(workers_, memory_bytes_, trouble_);
+    // A device that comes for the first time may have as many queues as it likes.
+    if (opened && !missing_ && queues_ != queues) {
+        trouble_ = "interface " + interface_ + ": " + kernel_name_ + " came back with " +
+                   std::to_string(queues_) + " queues instead of " + std::to_string(queues) +
+                   ": ethtool -L, or start fanfared anew";
+        opened = false;
+    }
     xdp_sockets_.take(others);
     if (!opened) {
         close_device();
         queues_ = queues;
         return false;
     }
-    for (std::size_t i = 0; i < ports_.size(); ++i) ports_[i]->move_to(port_id_, pools_[i]);
+    missing_ = false;
+    for (std::uint16_t i = 0; i < ports(); ++i) ports_[i]->take(queues_of(i));
     return true;
 }
 

@@ -1,23 +1,22 @@
 #include "dataplane/dpdk/dpdk_port.hpp"
 
 #include <cstring>
+#include <utility>
 
 namespace fanfare::dataplane::dpdk {
 
 DpdkPort::DpdkPort(DpdkPortSettings settings) : settings_(std::move(settings)) {
-    if (!settings_.kernel_interface.empty()) kernel_filter_.open(settings_.kernel_interface);
     filter_.reserve(KernelMulticast::kListMax);
-    // AF_XDP takes every frame before the kernel sees it; the others give the kernel a copy.
-    kernel_answers_ = settings_.kind != DeviceKind::af_xdp && !settings_.kernel_interface.empty() &&
-                      kernel_holds(settings_.kernel_interface, settings_.address);
 }
 
-void DpdkPort::move_to(std::uint16_t port_id, rte_mempool* pool) {
-    settings_.port_id = port_id;
-    settings_.pool = pool;
+void DpdkPort::take(DpdkPortQueues queues) {
+    queues_ = std::move(queues);
+    next_queue_ = 0;
     all_multicast_ = false;
     kernel_filter_ = KernelMulticast{};
+    if (settings_.kernel_interface.empty()) return;
     kernel_filter_.open(settings_.kernel_interface);
+    // AF_XDP takes every frame before the kernel sees it; the others give the kernel a copy.
     kernel_answers_ = settings_.kind != DeviceKind::af_xdp &&
                       kernel_holds(settings_.kernel_interface, settings_.address);
 }
@@ -31,7 +30,7 @@ bool DpdkPort::join_segments(rte_mbuf* m) {
 
 bool DpdkPort::set_multicast_filter(std::span<const MacAddress> groups) {
     if (is_software_wire(settings_.kind)) return true;  // no filter at all: everything comes in
-    const std::uint16_t port = settings_.port_id;
+    const std::uint16_t port = queues_.port_id;
     if (groups.size() <= KernelMulticast::kListMax) {
         filter_.resize(groups.size());
         for (std::size_t i = 0; i < groups.size(); ++i)
@@ -64,15 +63,15 @@ PortFacts DpdkPort::facts() const {
     PortFacts facts;
     facts.mtu = settings_.mtu;
     rte_ether_addr mac{};
-    if (rte_eth_macaddr_get(settings_.port_id, &mac) == 0)
+    if (rte_eth_macaddr_get(queues_.port_id, &mac) == 0)
         std::memcpy(facts.mac.octets.data(), mac.addr_bytes, facts.mac.octets.size());
     if (settings_.kernel_interface.empty()) {
         rte_eth_link link{};
-        facts.link_up = rte_eth_link_get_nowait(settings_.port_id, &link) == 0 &&
+        facts.link_up = rte_eth_link_get_nowait(queues_.port_id, &link) == 0 &&
                         link.link_status == RTE_ETH_LINK_UP;
         std::uint16_t mtu = 0;
-        if (!is_software_wire(settings_.kind) &&
-            rte_eth_dev_get_mtu(settings_.port_id, &mtu) == 0 && mtu > 0)
+        if (!is_software_wire(settings_.kind) && rte_eth_dev_get_mtu(queues_.port_id, &mtu) == 0 &&
+            mtu > 0)
             facts.mtu = std::min(mtu, settings_.mtu);
         return facts;
     }

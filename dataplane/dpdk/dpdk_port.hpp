@@ -25,16 +25,20 @@
 
 namespace fanfare::dataplane::dpdk {
 
-struct DpdkPortSettings {
+// What it has of the ethdev.
+struct DpdkPortQueues {
     std::uint16_t port_id = 0;
     std::uint16_t transmit_queue = 0;
     std::vector<std::uint16_t> receive_queues;
     rte_mempool* pool = nullptr;  // of the transmit queue; outlives the port
+    bool busy_polls = false;      // AF_XDP: each empty look at the ring is a system call
+};
+
+struct DpdkPortSettings {
     DeviceKind kind = DeviceKind::other;
     std::string kernel_interface;  // empty where there is none
     Address address;
     std::uint16_t mtu = 1500;
-    bool busy_polls = false;  // AF_XDP: each empty look at the ring is a system call
 };
 
 // Each on lines of its own, as its neighbour in memory is another worker's.
@@ -51,14 +55,14 @@ class alignas(ipc::kCacheLine) DpdkPort {
     std::size_t receive(std::span<RxFrame> rx) {
         if (is_shut()) return 0;
         rte_mbuf* got[kBurst];
-        const std::size_t queues = settings_.receive_queues.size();
+        const std::size_t queues = queues_.receive_queues.size();
         std::size_t count = 0;
         // Starts where the last call stopped, so that a busy queue does not starve the others.
         for (std::size_t i = 0; i < queues && count < rx.size(); ++i) {
-            const std::uint16_t queue = settings_.receive_queues[next_queue_];
+            const std::uint16_t queue = queues_.receive_queues[next_queue_];
             const auto wanted = static_cast<std::uint16_t>(std::min(rx.size() - count, kBurst));
-            const std::uint16_t n = rte_eth_rx_burst(settings_.port_id, queue, got, wanted);
-            if (settings_.busy_polls && n == 0) system_calls_.add();
+            const std::uint16_t n = rte_eth_rx_burst(queues_.port_id, queue, got, wanted);
+            if (queues_.busy_polls && n == 0) system_calls_.add();
             for (std::uint16_t k = 0; k < n; ++k) {
                 rte_mbuf* m = got[k];
                 if (m->nb_segs != 1 && !join_segments(m)) continue;
@@ -80,7 +84,7 @@ class alignas(ipc::kCacheLine) DpdkPort {
             std::size_t n = std::min(tx.size() - count, kBurst);
             // The pool gives all or none: ask for less until it can.
             while (n > 0 &&
-                   rte_pktmbuf_alloc_bulk(settings_.pool, got, static_cast<unsigned>(n)) != 0)
+                   rte_pktmbuf_alloc_bulk(queues_.pool, got, static_cast<unsigned>(n)) != 0)
                 n /= 2;
             if (n == 0) break;
             for (std::size_t k = 0; k < n; ++k) {
@@ -110,8 +114,8 @@ class alignas(ipc::kCacheLine) DpdkPort {
                 m->pkt_len = m->data_len;
                 send[k] = m;
             }
-            const std::uint16_t taken = rte_eth_tx_burst(
-                settings_.port_id, settings_.transmit_queue, send, static_cast<std::uint16_t>(n));
+            const std::uint16_t taken = rte_eth_tx_burst(queues_.port_id, queues_.transmit_queue,
+                                                         send, static_cast<std::uint16_t>(n));
             count_transmit(taken);
             done += taken;
             if (taken < n) break;
@@ -131,7 +135,7 @@ class alignas(ipc::kCacheLine) DpdkPort {
     // Received frames in several segments that did not fit into one, dropped.
     std::uint64_t segments_dropped() const { return segments_dropped_.get(); }
 
-    rte_mempool* pool() const { return settings_.pool; }
+    rte_mempool* pool() const { return queues_.pool; }
 
     // For the thread that opened the device, which may stop and start it only while no worker is
     // inside its driver. ask_shut(); once shut() says true the worker keeps out until reopen().
@@ -145,8 +149,8 @@ class alignas(ipc::kCacheLine) DpdkPort {
     void reopen() { gate_.store(Gate::open, std::memory_order_release); }  // partner: is_shut()
     // Before a worker has the port.
     void start_shut() { gate_.store(Gate::shut, std::memory_order_relaxed); }
-    // While it is shut: the device stands under another number, with another pool.
-    void move_to(std::uint16_t port_id, rte_mempool* pool);
+    // Before a worker has the port, or while it is shut: what it has of the ethdev from now on.
+    void take(DpdkPortQueues queues);
 
     // The worker's, each turn while it was told that the interface has gone: it has no frame of the
     // port's and calls nothing else of it.
@@ -197,6 +201,7 @@ class alignas(ipc::kCacheLine) DpdkPort {
     // counted.
     bool join_segments(rte_mbuf* m);
 
+    DpdkPortQueues queues_;
     DpdkPortSettings settings_;
     std::size_t next_queue_ = 0;
     ipc::Counter system_calls_;  // written by the worker, read by whoever makes up a status

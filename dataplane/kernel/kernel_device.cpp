@@ -26,6 +26,12 @@ std::uint64_t receive_bytes_max() {
     return octets;
 }
 
+// All of 127/8 is at home on loopback, whatever the interface lists.
+bool is_at_home(const std::string& name, Address address) {
+    return kernel_holds(name, address) ||
+           (address.v4 >> 24 == 127 && kernel_holds(name, Address::from_octets(127, 0, 0, 1)));
+}
+
 std::string remedy(const KernelDeviceRequest& request, const std::string& name) {
     const std::uint32_t a = request.address.v4;
     return "ip address add " + std::to_string(a >> 24) + '.' + std::to_string(a >> 16 & 255) + '.' +
@@ -64,6 +70,7 @@ bool check_kernel_device(const KernelDeviceRequest& request, std::string& error)
         return false;
     }
     const KernelLink link = read_kernel_link(*name);
+    if (!link.exists && request.may_be_missing) return true;
     if (!link.exists) {
         error =
             where + "there is no kernel interface \"" + *name + "\" here (\"ip link\" lists them)";
@@ -73,10 +80,7 @@ bool check_kernel_device(const KernelDeviceRequest& request, std::string& error)
         error = where + "kernel interface " + *name + " is down: ip link set dev " + *name + " up";
         return false;
     }
-    // All of 127/8 is at home on loopback, whatever the interface lists.
-    const bool loopback =
-        kernel_holds(*name, Address::from_octets(127, 0, 0, 1)) && request.address.v4 >> 24 == 127;
-    if (!loopback && !kernel_holds(*name, request.address)) {
+    if (!is_at_home(*name, request.address)) {
         error = where + "a kernel port needs an address that the kernel holds on " + *name + ": " +
                 remedy(request, *name);
         return false;
@@ -89,9 +93,16 @@ std::unique_ptr<KernelDevice> KernelDevice::open(const KernelDeviceRequest& requ
     if (!check_kernel_device(request, error)) return nullptr;
     std::unique_ptr<KernelDevice> out(new KernelDevice);
     out->kernel_name_ = *parse_kernel_device(request.device, error);
-    out->mtu_ = std::min(read_kernel_link(out->kernel_name_).mtu, kMtuMax);
+    out->address_ = request.address;
+    const KernelLink link = read_kernel_link(out->kernel_name_);
+    out->was_missing_ = !link.exists;
+    if (link.exists)
+        out->mtu_ = std::min(link.mtu, kMtuMax);
+    else if (request.mtu != 0)
+        out->mtu_ = request.mtu;
     if (request.mtu != 0) out->mtu_ = std::min(out->mtu_, request.mtu);
-    out->port_ = KernelPort::open({out->kernel_name_, request.address, out->mtu_}, error);
+    out->port_ = KernelPort::open(
+        {out->kernel_name_, request.address, out->mtu_, request.may_be_missing}, error);
     if (!out->port_) {
         error = "interface " + request.interface + ": " + error;
         return nullptr;
@@ -105,6 +116,10 @@ std::unique_ptr<KernelDevice> KernelDevice::open(const KernelDeviceRequest& requ
             "sysctl -w net.core.rmem_max=" +
             std::to_string(kReceiveBytesGood));
     return out;
+}
+
+bool KernelDevice::serves() const {
+    return read_kernel_link(kernel_name_).exists && is_at_home(kernel_name_, address_);
 }
 
 }  // namespace fanfare::dataplane::kernel

@@ -18,8 +18,9 @@ struct KernelDeviceRequest {
     std::string interface;  // its name in the configuration, for messages
     std::string device;     // DEVICE text
     Address address;
-    std::uint16_t mtu = 0;   // 0: the kernel interface's
-    std::uint16_t vlan = 0;  // must be 0: the kernel has interfaces of its own for VLANs
+    std::uint16_t mtu = 0;        // 0: the kernel interface's
+    std::uint16_t vlan = 0;       // must be 0: the kernel has interfaces of its own for VLANs
+    bool may_be_missing = false;  // the kernel's interface may come later
 };
 
 // Whether a DEVICE text means a kernel port at all.
@@ -43,6 +44,10 @@ class KernelDevice {
     const std::string& kernel_name() const { return kernel_name_; }
     std::uint16_t mtu() const { return mtu_; }
     bool up() const { return port_->facts().link_up; }
+    // Whether the kernel's interface is there and holds the address.
+    bool serves() const;
+    // The kernel's interface was not there when it was opened.
+    bool was_missing() const { return was_missing_; }
     // Lines for the operator: what was given less than it asks for, and the remedy.
     const std::vector<std::string>& notes() const { return notes_; }
 
@@ -50,6 +55,8 @@ class KernelDevice {
     KernelDevice() = default;
     std::string kernel_name_;
     std::uint16_t mtu_ = 1500;
+    Address address_;
+    bool was_missing_ = false;
     std::unique_ptr<KernelPort> port_;
     std::vector<std::string> notes_;
 };

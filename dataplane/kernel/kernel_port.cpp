@@ -58,7 +58,7 @@ std::unique_ptr<KernelPort> KernelPort::open(const KernelPortSettings& settings,
         error = "no memory for frames to send";
         return nullptr;
     }
-    if (!out->follow_interface()) {
+    if (!out->follow_interface() && !settings.may_be_missing) {
         error = "there is no kernel interface \"" + settings.interface + "\" here";
         return nullptr;
     }

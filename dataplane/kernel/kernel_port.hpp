@@ -35,6 +35,7 @@ struct KernelPortSettings {
     std::string interface;  // the kernel's name of it
     Address address;        // held by the kernel there
     std::uint16_t mtu = 1500;
+    bool may_be_missing = false;  // the interface may come later
 };
 
 // Written by the worker, read by whoever makes up a status.

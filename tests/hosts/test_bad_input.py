@@ -49,7 +49,6 @@ class BadInput(TransferTest):
             (self.daemon_argv(interface='feed,10.77.0.1/24'), ['feed,10.77.0.1/24']),
             (self.daemon_argv(interface='feed,10.77.0.300/24,net_af_xdp0,iface=eth0'), ['10.77.0.300']),
             (self.daemon_argv(interface='feed,10.77.0.1/40,net_af_xdp0,iface=eth0'), ['40']),
-            (self.daemon_argv(interface='feed,10.77.0.1/24,net_af_xdp0,iface=nosuch0'), ['nosuch0']),
             (self.daemon_argv(interface='feed,10.77.0.1/24,net_no_such_driver0'), ['net_no_such_driver0']),
             ([suite.FANFARED, '--control', self.folder / 'x.sock', '--lcores', 'many', '--interface', GOOD], ['many']),
             ([suite.FANFARED, '--control', self.folder / 'x.sock', '--lcores', '999', '--interface', GOOD], ['999']),

@@ -89,6 +89,24 @@ class KernelPort(TransferTest):
         self.assertTrue(wait_until(lambda: link() == 'up', 5))
         self.move_by_udp(suite.BYTES // 16)
 
+    def test_an_interface_that_comes_after_the_daemon_is_taken_into_use(self):
+        self.network = self.make_network()
+        self.sender = self.network.host('pub', '10.77.0.1/24', kernel=True)
+        self.receivers = [self.network.host('sub', '10.77.0.10/24', kernel=True)]
+        for host in (self.sender, *self.receivers):
+            host.cable.remove()
+        self.publisher = Daemon(self, self.sender, kind='kernel')
+        self.subscribers = [Daemon(self, self.receivers[0], kind='kernel')]
+        link = lambda daemon: daemon.status()['interfaces'][0]['link']
+        for daemon in (self.publisher, *self.subscribers):
+            self.assertIn('there is no kernel interface "eth0" here', daemon.process.text())
+            self.assertEqual(link(daemon), 'missing')
+            daemon.host.cables.clear()
+            daemon.host.plug(f'{"10.77.0.1" if daemon is self.publisher else "10.77.0.10"}/24', 'eth0')
+        for daemon in (self.publisher, *self.subscribers):
+            self.assertTrue(wait_until(lambda: link(daemon) == 'up', 10))
+        self.move_by_udp(suite.BYTES // 16)
+
     def test_needs_neither_root_nor_a_capability(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix='fanfare-nobody-'))
         self.undo(lambda: shutil.rmtree(folder, ignore_errors=True))

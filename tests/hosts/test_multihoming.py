@@ -2,6 +2,7 @@
 with interfaces that go down, disappear and come back."""
 
 import pathlib
+import types
 
 from harness import packets, suite
 from harness.asked import AskedProgram
@@ -301,7 +302,7 @@ class Events(Multihomed):
         self.vanish(self.second, how)
         self.assertEqual(self.program.ask('flooded', 'lost', 10), 'ECONNRESET')
         self.assertEqual(self.program.ask('send', 'lost', 'x'), 'ECONNRESET')
-        self.assertIn('hang-up', self.program.ask('events', 'lost', 1))
+        self.assertEqual(self.program.ask('events', 'lost', 1), ['error', 'hang-up'])
         self.ok('send', 'spared', 'x')
         if how == 'down':
             self.second.up()
@@ -361,6 +362,68 @@ class Events(Multihomed):
 
 
 class EventsOfAfXdp(Events):
+    kind = 'af_xdp'
+
+
+class Missing(Multihomed):
+    """The daemon is there before its second interface."""
+
+    lcores = '0'
+
+    def setUp(self):
+        suite.HostTest.setUp(self)
+        self.networks = [self.make_network(), self.make_network()]
+        self.here = self.networks[0].host('here', f'{ONE}/24')
+        late = types.SimpleNamespace(device='eth1', address=f'{TWO}/24')
+        self.daemon = Daemon(self, self.here, kind=self.kind, lcores=self.lcores, cables=[self.here.cable, late])
+        self.program = self.keep(Program(self.daemon))
+
+    def test_an_interface_that_comes_after_the_daemon_is_taken_into_use(self):
+        """MH-2, MH-12 and MH-25 hold for one that was never there; a misspelt name is easy to see."""
+        said = [line for line in self.daemon.process.text().splitlines() if 'eth1' in line]
+        self.assertIn('there is no kernel interface "eth1" here ("ip link" lists them)', said[0])
+        self.assertIn('mend it in the configuration', said[0])
+        self.assertIn(', missing)', said[-1])
+        self.assertEqual(self.interface(1)['link'], 'missing')
+        self.ok('open', 'early')
+        self.ok('set', 'early', 'send_if', TWO)
+        self.assertEqual(self.program.ask('connect', 'early', GROUP, PORT), 'ENETDOWN')
+        spared = self.session(0, ONE, name='q', group='239.77.5.6')
+        self.listener(TWO)
+        peer = self.peer(1)
+        self.second = self.here.plug(f'{TWO}/24', 'eth1', network=self.networks[1])
+        self.await_link(1, True)
+        self.sender(on=peer)
+        for number in range(100):
+            self.ok('send', 's', f'm{number}', on=peer)
+        self.assertEqual(self.program.ask('accept', 'l', 'r', 10)[0], '10.78.0.2')
+        for number in range(100):
+            self.assertEqual(self.program.ask('receive', 'r', 10), f'm{number}')
+        self.ok('connect', 'early', GROUP, PORT)
+        self.listener(name='k', on=peer, group='239.77.5.7')
+        self.sender(TWO, name='t', group='239.77.5.7')
+        self.ok('send', 't', 'too')
+        self.assertEqual(peer.ask('accept', 'k', 'r', 10)[0], TWO)
+        self.assertEqual(peer.ask('receive', 'r', 10), 'too')
+        self.assertTrue(self.heard(spared, 'fine', name='q'))
+        # From now on it is as any other: it may go and come again.
+        self.second.remove()
+        self.assertTrue(wait_until(lambda: self.interface(1)['link'] == 'gone', 10), self.interface(1))
+        self.assertEqual(self.program.ask('drain', 'r', 10), [0, 'ECONNRESET'])
+        self.ok('close', 'r')
+        self.second = self.here.plug(f'{TWO}/24', 'eth1', network=self.networks[1])
+        self.await_link(1, True)
+        self.ok('send', 's', 'again', on=peer)
+        self.assertEqual(self.program.ask('accept', 'l', 'r', 10)[0], '10.78.0.2')
+        self.assertTrue(self.heard(spared, 'still', name='q'))
+        self.assertTrue(self.daemon.running())
+
+
+class MissingWithTwoWorkers(Missing):
+    lcores = '0,1'
+
+
+class MissingOfAfXdp(Missing):
     kind = 'af_xdp'
 
 
