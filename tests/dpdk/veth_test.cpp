@@ -279,6 +279,40 @@ TEST_P(VethTest, SurvivesTheRemovalOfItsInterface) {
     port.set_multicast_filter(std::array{MacAddress{{0x01, 0, 0x5E, 1, 2, 3}}});
 }
 
+TEST_P(VethTest, OpensADeviceWhoseInterfaceComesLater) {
+    shell("ip link del v0");
+    DeviceRequest request{.interface = "feed", .device = device_text(GetParam(), "v0")};
+    EXPECT_NE(refusal(request).find("no kernel interface \"v0\""), std::string::npos);
+    request.may_be_missing = true;
+    std::string error;
+    const auto late = Device::open(test_eal(), request, 2, 64u << 20, error);
+    ASSERT_TRUE(late) << error;
+    EXPECT_TRUE(late->missing());
+    ASSERT_EQ(late->ports(), 1);
+    EXPECT_TRUE(late->port(0).shut());
+    EXPECT_FALSE(late->link().up);
+    EXPECT_FALSE(late->port(0).facts().link_up);
+    EXPECT_FALSE(late->follow_interface());
+    // With several queues the one port reads them all.
+    make_pair(2);
+    shell("ip address add 10.9.8.7/24 dev v0 && ip route add default via 10.9.8.1");
+    if (xdp()) {
+        EXPECT_FALSE(late->follow_interface());
+        EXPECT_NE(late->trouble().find("--take-over"), std::string::npos) << late->trouble();
+    }
+    shell("ip route del default");
+    bool follows = false;
+    for (int i = 0; i < 100 && !(follows = late->follow_interface()); ++i) usleep(20'000);
+    ASSERT_TRUE(follows) << late->trouble();
+    EXPECT_TRUE(late->trouble().empty());
+    EXPECT_FALSE(late->missing());
+    EXPECT_FALSE(late->port(0).shut());
+    auto b = open("v1");
+    ASSERT_TRUE(b);
+    EXPECT_EQ(exchange(late->port(0), b->port(0), 500, 1514).size(), 500u);
+    EXPECT_EQ(exchange(b->port(0), late->port(0), 500, 1514).size(), 500u);
+}
+
 TEST_P(VethTest, CarriesALargerMtu) {
     const std::uint16_t mtu = xdp() ? 3000 : 9000;
     make_pair(1, mtu);

@@ -1,0 +1,105 @@
+// An engine whose kernel interfaces go, come back and come late, in a network namespace that goes
+// away with the process.
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+
+#include "embed/engine.hpp"
+#include "fanfare/fanfare.hpp"
+
+namespace fanfare::embed {
+namespace {
+
+bool have_namespace = false;
+
+void shell(const std::string& command) {
+    EXPECT_EQ(std::system(command.c_str()), 0) << command;
+}
+
+void add_pair(const std::string& one, const std::string& other) {
+    shell("ip link add name " + one + " type veth peer name " + other + " && ip link set " + one +
+          " up && ip link set " + other + " up");
+}
+
+template <typename Done>
+bool turn_until(Engine& engine, Done&& done) {
+    const Nanos until = engine.now() + 10 * kSecond;
+    while (!done()) {
+        if (engine.now() > until) return false;
+        engine.poll();
+    }
+    return true;
+}
+
+int connected() {
+    const int fd = fanfare_socket(AF_INET, SOCK_RDM | SOCK_NONBLOCK, IPPROTO_RM);
+    sockaddr_in group{};
+    group.sin_family = AF_INET;
+    group.sin_port = htons(7500);
+    group.sin_addr.s_addr = htonl(0xEF4D0001);
+    if (fanfare_connect(fd, reinterpret_cast<const sockaddr*>(&group), sizeof group) == 0)
+        return fd;
+    const int error = errno;
+    fanfare_close(fd);
+    errno = error;
+    return -1;
+}
+
+short shown(int fd) {
+    pollfd wait{fd, POLLOUT, 0};
+    (void)::poll(&wait, 1, 0);
+    return wait.revents;
+}
+
+TEST(EmbeddedEngineLinks, AreWatchedAsTheDaemonWatchesThem) {
+    if (!have_namespace) GTEST_SKIP() << "needs root to make a network namespace";
+    add_pair("v0", "v1");
+    control::Config config;
+    std::string error;
+    for (const char* text :
+         {"one,10.77.0.1/24,net_af_packet0,iface=v0", "late,10.78.0.1/24,net_af_packet1,iface=v2"})
+        ASSERT_TRUE(control::add_interface_flag(text, config, error)) << error;
+    const auto engine = Engine::open(config, error);
+    ASSERT_NE(engine, nullptr) << error;
+    const int first = connected();
+    ASSERT_GE(first, 0) << errno;
+    EXPECT_EQ(fanfare_send(first, "x", 1, 0), 1);
+
+    // It goes down: its session is reset, and with the other one missing there is none left.
+    shell("ip link set v0 down");
+    constexpr short kBroken = POLLERR | POLLHUP;
+    EXPECT_TRUE(turn_until(*engine, [&] { return (shown(first) & kBroken) == kBroken; }));
+    EXPECT_EQ(fanfare_send(first, "x", 1, 0), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+    EXPECT_EQ(connected(), -1);
+    EXPECT_EQ(errno, ENETUNREACH);
+
+    // The one that was missing comes, the other one comes back.
+    int second = -1, third = -1;
+    add_pair("v2", "v3");
+    EXPECT_TRUE(turn_until(*engine, [&] { return (second = connected()) >= 0; }));
+    EXPECT_EQ(fanfare_send(second, "x", 1, 0), 1);
+    shell("ip link del v2 && ip link set v0 up");
+    EXPECT_TRUE(turn_until(*engine, [&] { return (shown(second) & kBroken) == kBroken; }));
+    EXPECT_TRUE(turn_until(*engine, [&] { return (third = connected()) >= 0; }));
+    EXPECT_EQ(fanfare_send(third, "x", 1, 0), 1);
+    for (const int fd : {first, second, third}) EXPECT_EQ(fanfare_close(fd), 0);
+}
+
+}  // namespace
+}  // namespace fanfare::embed
+
+int main(int argc, char** argv) {
+    testing::InitGoogleTest(&argc, argv);
+    // As `ip netns exec` does it: sysfs shows the network namespace it was mounted in.
+    fanfare::embed::have_namespace = geteuid() == 0 && unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
+                                     mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0 &&
+                                     mount("sysfs", "/sys", "sysfs", 0, nullptr) == 0;
+    return RUN_ALL_TESTS();
+}
