@@ -70,6 +70,7 @@ Host::Host(sim::SimWire& wire, const HostPlan& p)
     interface.gateway = plan.gateway;
     interface.vlan = plan.vlan;
     interface.dscp = plan.dscp;
+    interface.missing = plan.missing;
     interface.owner = plan.queues.empty() ? 0 : plan.queues.front();
     config.interfaces.push_back(interface);
     config.receive_loss = plan.receive_loss;

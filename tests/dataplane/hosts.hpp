@@ -94,6 +94,7 @@ struct HostPlan {
     std::uint16_t vlan = 0;
     std::uint8_t dscp = 0;
     bool datagrams = false;  // ports are datagram ports
+    bool missing = false;    // nothing is behind the ports at the start
     ReceiveLoss receive_loss;
     std::uint16_t mtu = 1500;
     std::size_t mesh_slots = HandoverMesh::kSlots;

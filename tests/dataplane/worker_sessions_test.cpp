@@ -311,6 +311,29 @@ TEST_F(Sessions, AnInterfaceThatIsGoneKeepsNoFrames) {
     EXPECT_EQ(sending->cause, ResetCause::interface_gone);
 }
 
+TEST_F(Sessions, AnInterfaceThatIsMissingAtTheStartTakesNoFramesUntilItComes) {
+    HostPlan plan;
+    plan.address = Address::from_octets(10, 0, 0, 9);
+    plan.missing = true;
+    Host& late = network.add(plan);
+    network.run(kMillisecond);
+    EXPECT_EQ(late.port().lent(), 0u);
+    late.listen();
+    sending = &sender.send();
+    network.settle();
+    write(*sending, "before");
+    network.run(kMillisecond);
+    EXPECT_TRUE(late.opened().empty());
+    Command command;
+    command.kind = Command::Kind::interface_state;
+    late.post(0, command);
+    network.settle();
+    EXPECT_GT(late.port().lent(), 0u);
+    write(*sending, "after");
+    network.run(kMillisecond);
+    EXPECT_EQ(late.opened().size(), 1u);
+}
+
 TEST_F(Sessions, WithoutASpareASourceIsCountedAndOpensWhenOneComes) {
     receiver.listen(kGroup, kPort, 0, 0);
     network.settle();
