@@ -8,6 +8,9 @@
 //   fanfare::Sender sender("239.1.1.1", 7500);
 //   for (;;) { engine->poll(); ... non-blocking sends and receives ... }
 //
+// Kernel interfaces may go, come back, or come after the engine: it looks ten times a second, in
+// poll(). Sessions of one that goes are reset, as a daemon's are.
+//
 // Two rules follow from the one thread. The polling thread makes non-blocking calls only: nobody
 // would turn the engine while it waits. Other threads may use sockets as they like, blocking calls
 // included, as long as one thread polls. And sessions end with the engine: unlike a daemon's,
