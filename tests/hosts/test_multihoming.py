@@ -413,8 +413,11 @@ class Missing(Multihomed):
         self.ok('close', 'r')
         self.second = self.here.plug(f'{TWO}/24', 'eth1', network=self.networks[1])
         self.await_link(1, True)
-        self.ok('send', 's', 'again', on=peer)
-        self.assertEqual(self.program.ask('accept', 'l', 'r', 10)[0], '10.78.0.2')
+
+        def accepted():
+            self.ok('send', 's', 'again', on=peer)
+            return self.program.ask('accept', 'l', 'r', 0.5)[0] == '10.78.0.2'
+        self.assertTrue(wait_until(accepted, 10))
         self.assertTrue(self.heard(spared, 'still', name='q'))
         self.assertTrue(self.daemon.running())
 
