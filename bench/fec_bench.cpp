@@ -13,6 +13,9 @@
 #ifdef FANFARE_HAVE_ISAL
 #include <isa-l/erasure_code.h>
 #endif
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 namespace {
 
@@ -132,9 +135,34 @@ void encode_isal(benchmark::State& state) {
 }
 #endif
 
+// The limit: one gf2p8affineqb for 64 octets of a data packet and each parity packet, and nothing
+// else. Eight chains, so that its latency does not count.
+#ifdef __x86_64__
+__attribute__((target("gfni,avx512f"))) void affine_chains(__m512i (&chains)[8], int rounds) {
+    const __m512i matrix = _mm512_set1_epi64(0x0102040810204080);
+    for (int i = 0; i < rounds; ++i) {
+        for (__m512i& chain : chains) chain = _mm512_gf2p8affine_epi64_epi8(chain, matrix, 1);
+    }
+}
+
+void instruction_limit(benchmark::State& state) {
+    const auto h = static_cast<std::size_t>(state.range(0));
+    if (!__builtin_cpu_supports("gfni") || !__builtin_cpu_supports("avx512f"))
+        return state.SkipWithError("this CPU lacks the instruction");
+    constexpr int kRounds = 1000;
+    alignas(64) __m512i chains[8]{};
+    for (auto _ : state) {
+        affine_chains(chains, kRounds);
+        benchmark::DoNotOptimize(chains);
+    }
+    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * kRounds * 8 * 64 / h));
+}
+BENCHMARK(instruction_limit)->Arg(2)->Arg(4)->Arg(8)->Arg(16);
+#endif
+
 void shapes(benchmark::internal::Benchmark* bench) {
     for (int level : {4, 3, 2, 1}) {
-        for (auto [k, h] : {std::pair{8, 2}, {16, 4}, {32, 8}, {64, 16}})
+        for (auto [k, h] : {std::pair{8, 2}, {16, 4}, {32, 8}, {64, 16}, {8, 1}, {64, 1}})
             bench->Args({level, k, h});
     }
 }

@@ -146,13 +146,34 @@ def g6(options):
               {'one': constant(parts.instructions(options, 'send-local-1'))}, 'one')
 
 
+def g7(options):
+    """Parity: ours, ISA-L's on the same buffers, and the instruction alone."""
+    found, = parts.micro(options, 'fec_bench', '^(encode_group/4|decode_group/4|encode_isal/0|instruction_limit)/',
+                         'bytes_per_second')
+
+    def in_gigabytes(name):
+        total = found.get(name)
+        return total and {**total, **{k: total[k] / 1e9 for k in ('median', 'least', 'most')}}
+    for k, h in ((8, 2), (16, 4), (32, 8), (64, 16)):
+        ours, shape = in_gigabytes(f'encode_group/4/{k}/{h}'), f'({k},{h})'
+        limit, isal = in_gigabytes(f'instruction_limit/{h}'), in_gigabytes(f'encode_isal/0/{k}/{h}')
+        yield row(f'{shape} encoded, of the instruction alone', ours, 'GB/s', 0.9, True, {'limit': limit}, 'limit')
+        yield row(f'{shape} encoded, of ISA-L', ours, 'GB/s', 2.5, True, {'ISA-L': isal}, 'ISA-L')
+        yield row(f'{shape} decoded, {h} lost, of encoding', in_gigabytes(f'decode_group/4/{k}/{h}'), 'GB/s', 0.7, True,
+                  {'encoded': ours}, 'encoded')
+    for k in (8, 64):
+        yield row(f'({k},1) decoded, 1 lost, of encoding', in_gigabytes(f'decode_group/4/{k}/1'), 'GB/s', 0.7, True,
+                  {'encoded': in_gigabytes(f'encode_group/4/{k}/1')}, 'encoded')
+
+
 def g8(options):
     for pace in (20000, 200000):
         # At 200,000 a second a packet a message is what the wire carries at most: there they are packed.
         s = Scenario('af_xdp', 64, 'packed' if pace > 100000 else 'message', seconds=options.seconds, pace=pace)
         # A few at a time: a later one shows at once that one is missing.
         cases = {'idle': ('fanfare embedded', s.but(mode='message', pace=4000, batch=16, loss=10)),
-                 'loss': ('fanfare embedded', s.but(loss=1))}
+                 'loss': ('fanfare embedded', s.but(loss=1)),
+                 'parity': ('fanfare embedded', s.but(loss=1, fec='8,2'))}
         if pace == 20000:
             cases['daemon'] = ('fanfare daemon', s.but(loss=1))
         found = alternate(options, cases)
@@ -171,6 +192,12 @@ def g8(options):
                       summary(found['daemon'], lambda r: r['repaired']['p99']), 'ns', 5e6, False)
         yield row(f'{pace}/s, 1 % loss, p99 of all', summary(found['loss'], lambda r: r['delay']['p99']), 'ns', 1e6,
                   False)
+        yield row(f'{pace}/s, 1 % loss, parity 8,2, p99 of all', summary(found['parity'], lambda r: r['delay']['p99']),
+                  'ns', 1e6, False)
+        # Of the packets that were lost, those that somebody still had to ask for.
+        yield row(f'{pace}/s, 1 % loss, parity 8,2, requests, of those without',
+                  summary(found['parity'], lambda r: r['sender']['requests']), 'requests', 0.05, False,
+                  {'without': summary(found['loss'], lambda r: r['sender']['requests'])}, 'without')
 
 
 def g9(options):
@@ -181,6 +208,12 @@ def g9(options):
     yield row('one receiver, 10 % loss, of the rate without', t['10 %'], 'messages/s', 0.85, True, whole, '0 %')
     for p in percents[1:-1]:  # no cliff on the way: never below what 10 % may cost
         yield row(f'one receiver, {p} % loss, of the rate without', t[f'{p} %'], 'messages/s', 0.85, True, whole, '0 %')
+    # With parity a fifth of the wire goes to it, lost or not: held against its own rate without loss.
+    parity = s.but(fec='8,2')
+    t = totals(options, {f'{p} %': ('fanfare embedded', parity.but(loss=p)) for p in (0, 1, 10)})
+    for p in (1, 10):
+        yield row(f'one receiver, parity 8,2, {p} % loss, of the rate without', t[f'{p} %'], 'messages/s', 0.85, True,
+                  {'0 %': t['0 %']}, '0 %')
 
 
 def g10(options):
@@ -267,7 +300,7 @@ def g15(options):
 GOALS = {
     'G1': ('receive core', g1), 'G2': ('send core', g2), 'G3': ('AF_XDP, one message a packet', g3),
     'G4': ('AF_XDP, packed and stream', g4), 'G5': ('memif', g5), 'G6': ('readers on one host', g6),
-    'G8': ('delay under loss', g8), 'G9': ('rate under loss', g9), 'G10': ('one-way latency', g10),
+    'G7': ('parity', g7), 'G8': ('delay under loss', g8), 'G9': ('rate under loss', g9), 'G10': ('one-way latency', g10),
     'G11': ('two workers', g11), 'G12': ('many sessions', g12), 'G13': ('hostile packets', g13),
     'G14': ('lines of a real feed', g14), 'G15': ('kernel port', g15),
 }

@@ -20,6 +20,7 @@ class Scenario:
     udp: int = 0                # UDP encapsulation; 0: raw IP
     pace: float = 0             # messages a second; 0: as fast as they are taken
     batch: int = 1              # messages in a row when paced
+    fec: str = ''               # parity sent unasked: data packets of a group, parity packets
 
     def but(self, **changes):
         return dataclasses.replace(self, **changes)
@@ -34,6 +35,8 @@ class Scenario:
             value = getattr(self, name)
             if value != usual:
                 parts.append(f'{name} {value:g}')
+        if self.fec:
+            parts.append(f'parity {self.fec}')
         if self.udp:
             parts.append(f'UDP {self.udp}')
         return ', '.join(parts)

@@ -62,6 +62,7 @@ def embedded(options, s, wire, _folder, stack):
         else:
             words += ['--seconds', s.seconds, '--rate', s.rate_mbit * 1000000]
             words += ['--packed', 1] if s.mode == 'packed' else []
+            words += ['--fec', s.fec] if s.fec else []
         sides.append([feed, ('send', 'receive')[side], wire.fanfare(side), GROUP, PORT, *words])
     receiver = start(stack, wire.names[1], sides[1], options.cores[1])
     if wire.kernel:
@@ -79,8 +80,8 @@ def embedded(options, s, wire, _folder, stack):
 
 def daemon(options, s, wire, folder, stack):
     """A daemon a side, its client on the same core."""
-    if s.mode == 'stream' or s.sessions > 16:
-        raise BenchError('streams and many sessions are measured embedded')
+    if s.mode == 'stream' or s.sessions > 16 or s.fec:
+        raise BenchError('streams, parity and many sessions are measured embedded')
     sides = []
     for side in (0, 1):
         control = folder / f'{side}.sock'

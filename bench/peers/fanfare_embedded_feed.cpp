@@ -4,6 +4,7 @@
 //   fanfare_embedded_feed send|receive INTERFACE GROUP PORT --size OCTETS [--seconds S] [--core N]
 //     [--udp PORT] [--rate BITS] [--window OCTETS] [--packed 1] [--stream 1] [--sessions N]
 //     [--readers N] [--loss PERCENT] [--pace MESSAGES/s] [--batch N]
+//     [--fec K,H]
 // INTERFACE as the daemon's flag: NAME,ADDRESS/PREFIX,DEVICE. `receive` checks every octet of every
 // session and reader and prints one line of JSON.
 #include <sched.h>
@@ -22,6 +23,7 @@
 
 #include "embed/engine.hpp"
 #include "fanfare/fanfare.hpp"
+#include "wsrm.h"
 
 // The feeds' C headers, as C++ sees them.
 #include "bench/peers/feed_latency.h"
@@ -34,7 +36,7 @@ using namespace fanfare;
 // Most messages, or views, of one session between two turns; the last row of a packed batch is
 // rarely full, so small messages get many.
 constexpr std::size_t kBatch = 64, kRun = 256, kRunBytes = 96 * 1024;
-constexpr double kDrainSeconds = 20, kUpSeconds = 10;
+constexpr double kDrainSeconds = 20, kUpSeconds = 10, kLastRequestSeconds = 0.05;
 // A turn that had nothing to do takes less than this; longer is the machine's own.
 constexpr std::uint64_t kStall = 20'000;
 
@@ -56,6 +58,18 @@ struct Arguments {
 [[noreturn]] void fail(const std::string& what) {
     std::fprintf(stderr, "fanfare_embedded_feed: %s\n", what.c_str());
     std::exit(1);
+}
+
+// H parity packets unasked with each K of data.
+RM_FEC_INFO parity(const std::string& text) {
+    unsigned k = 0, h = 0;
+    if (std::sscanf(text.c_str(), "%u,%u", &k, &h) != 2 || k > 128 || h > 127)
+        fail("--fec: K,H such as 8,2");
+    RM_FEC_INFO info{};
+    info.FECBlockSize = static_cast<std::uint16_t>(k + h);
+    info.FECProActivePackets = static_cast<std::uint16_t>(h);
+    info.FECGroupSize = static_cast<std::uint8_t>(k);
+    return info;
 }
 
 void stay_on(int core) {
@@ -275,6 +289,8 @@ int Feed::send() {
             socket.set_rm(FANFARE_UDP_PORT, static_cast<std::uint32_t>(a_.number("udp", 0)));
         }
         if (a_.number("packed", 0) != 0) socket.set_rm(FANFARE_PACKED, 1);
+        if (!a_.text("fec", "").empty())
+            socket.set(IPPROTO_RM, RM_USE_FEC, parity(a_.text("fec", "")));
         // Not to ourselves: the bench's wire is what is measured.
         socket.set_rm(FANFARE_LOOPBACK, 0);
         open_when_up([&] { socket.connect(a_.group, static_cast<std::uint16_t>(a_.port)); });
@@ -304,11 +320,19 @@ int Feed::send() {
         sending->socket.finish();
         engine_->poll();
     }
-    std::fprintf(stderr, "sent\n");
-    std::printf("{\"stalls\": %llu, \"longest_stall\": %llu}\n",
+    // What is asked for at the end is asked within this.
+    turn_for(kLastRequestSeconds);
+    std::uint64_t requests = 0;
+    for (auto& sending : all) {
+        requests +=
+            sending->socket.get<RM_SENDER_STATS>(IPPROTO_RM, RM_SENDER_STATISTICS).NaksReceived;
+    }
+    std::printf("{\"stalls\": %llu, \"longest_stall\": %llu, \"requests\": %llu}\n",
                 static_cast<unsigned long long>(stalls_.long_ones),
-                static_cast<unsigned long long>(stalls_.longest));
+                static_cast<unsigned long long>(stalls_.longest),
+                static_cast<unsigned long long>(requests));
     std::fflush(stdout);
+    std::fprintf(stderr, "sent\n");
     for (const double end = feed_seconds() + kDrainSeconds;
          !engine_->drained() && feed_seconds() < end;) {
         engine_->poll();
