@@ -138,7 +138,8 @@ void encode_isal(benchmark::State& state) {
 // The limit: one gf2p8affineqb for 64 octets of a data packet and each parity packet, and nothing
 // else. Eight chains, so that its latency does not count.
 #ifdef __x86_64__
-__attribute__((target("gfni,avx512f"))) void affine_chains(__m512i (&chains)[8], int rounds) {
+__attribute__((target("gfni,avx512f,avx512bw"))) void affine_chains(__m512i (&chains)[8],
+                                                                    int rounds) {
     const __m512i matrix = _mm512_set1_epi64(0x0102040810204080);
     for (int i = 0; i < rounds; ++i) {
         for (__m512i& chain : chains) chain = _mm512_gf2p8affine_epi64_epi8(chain, matrix, 1);
@@ -147,7 +148,7 @@ __attribute__((target("gfni,avx512f"))) void affine_chains(__m512i (&chains)[8],
 
 void instruction_limit(benchmark::State& state) {
     const auto h = static_cast<std::size_t>(state.range(0));
-    if (!__builtin_cpu_supports("gfni") || !__builtin_cpu_supports("avx512f"))
+    if (!__builtin_cpu_supports("gfni") || !__builtin_cpu_supports("avx512bw"))
         return state.SkipWithError("this CPU lacks the instruction");
     constexpr int kRounds = 1000;
     alignas(64) __m512i chains[8]{};
