@@ -93,7 +93,8 @@ void decode_group(benchmark::State& state) {
     if (kernels.level != static_cast<Level>(state.range(0)))
         return state.SkipWithError("this CPU lacks the level");
     Group group(k, h);
-    std::vector<std::uint8_t> have, missing, coefficients(k * h), scratch(k);
+    std::vector<std::uint8_t> have, missing, coefficients(k * h);
+    const fanfare::fec::RowMaker maker(k);
     std::vector<const std::uint8_t*> sources;
     std::vector<std::vector<std::uint8_t>> made(h, std::vector<std::uint8_t>(kPacket));
     std::vector<std::uint8_t*> rows;
@@ -106,7 +107,7 @@ void decode_group(benchmark::State& state) {
         sources.push_back(group.packets[i].data());
     }
     for (auto _ : state) {
-        if (!fanfare::fec::decoding_rows(k, have, missing, coefficients, scratch)) {
+        if (!maker.decoding_rows(have, missing, coefficients)) {
             return state.SkipWithError("rows refused");
         }
         kernels.multiply_rows(rows.data(), h, coefficients.data(), sources.data(), k, kPacket,

@@ -27,8 +27,7 @@ ParityGroups::ParityGroups(std::uint32_t octets, std::size_t index_entries,
       kinds_mask_(index_entries / 2 - 1),
       pool_(octets),
       slots_(std::min<std::size_t>(octets / kSlotOctets, kNone)),
-      coefficients_(fec::kMaxData * fec::kMaxData),
-      scratch_(fec::kMaxData) {
+      coefficients_(fec::kMaxData * fec::kMaxData) {
     clear();
 }
 
@@ -214,9 +213,9 @@ ParityGroups::Outcome ParityGroups::decode(const Group& group, ReceiveWindow& wi
         room = made_ * longest_;
         if (window.room_for(recovered_[0], static_cast<std::uint32_t>(room), position)) break;
     }
-    if (!gather(group, window, position + room) ||
-        !fec::decoding_rows(k_, {rows_.data(), k_}, {missing_.data(), made_}, coefficients_,
-                            scratch_)) {
+    if (!gather(group, window, position + room)) return Outcome::undecodable;
+    if (!maker_ || maker_->k() != k_) maker_.emplace(k_);
+    if (!maker_->decoding_rows({rows_.data(), k_}, {missing_.data(), made_}, coefficients_)) {
         return Outcome::undecodable;
     }
     // Only columns of packets that are here are left.

@@ -17,6 +17,7 @@
 
 #include "engine/core/parity_symbol.hpp"
 #include "engine/core/receive_window.hpp"
+#include "engine/fec/generator.hpp"
 #include "engine/fec/kernels.hpp"
 #include "engine/wire/packet.hpp"
 
@@ -144,7 +145,8 @@ class ParityGroups {
     PerPacket<std::uint16_t> lengths_;
     PerPacket<ParitySymbol> symbols_, made_symbols_;
     PerPacket<std::uint64_t> recovered_;
-    std::vector<std::uint8_t> coefficients_, scratch_;
+    std::vector<std::uint8_t> coefficients_;
+    std::optional<fec::RowMaker> maker_;  // made when the first group is decoded
     std::size_t longest_ = 0;
     bool variable_ = false;
     std::uint32_t encoded_ = 0;

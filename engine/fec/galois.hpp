@@ -12,9 +12,9 @@ using Octet = std::uint8_t;
 inline constexpr unsigned kPolynomial = 0x11D;
 
 struct GaloisTables {
-    std::array<Octet, 510>
-        power{};  // power[i] = 2^i; doubled, so that a sum of two logarithms needs no modulo
-    std::array<Octet, 256> log{};  // log[0] is unused
+    // power[i] = 2^i; three times over, so that a sum of three logarithms needs no modulo.
+    std::array<Octet, 765> power{};
+    std::array<Octet, 256> log{};  // log[0] is 0
 };
 
 constexpr GaloisTables make_galois_tables() {
@@ -23,6 +23,7 @@ constexpr GaloisTables make_galois_tables() {
     for (unsigned i = 0; i < 255; ++i) {
         tables.power[i] = static_cast<Octet>(x);
         tables.power[i + 255] = static_cast<Octet>(x);
+        tables.power[i + 510] = static_cast<Octet>(x);
         tables.log[x] = static_cast<Octet>(i);
         x <<= 1;
         if (x & 0x100) x ^= kPolynomial;

@@ -4,8 +4,8 @@
 //
 //   Ops::Vector, Ops::kOctets       one register and its size
 //   Ops::Multiplier                 what a coefficient becomes; Ops::multiplier(c), Ops::fma(sum,
-//   v, m) = sum + v*c Ops::load, store, zero          unaligned; load_part, store_part for the last
-//   n < kOctets octets
+//   v, m) = sum + v*c; Ops::fma2(sum, v, m, w, n), where there is one: sum + v*m + w*n Ops::load,
+//   store, zero          unaligned; load_part, store_part for the last n < kOctets octets
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,23 @@ inline void multiply_tile(std::uint8_t* const* rows, const std::uint8_t* coeffic
             sum[r][c] = accumulate ? Ops::load(rows[r] + at + c * Ops::kOctets) : Ops::zero();
         }
     }
-    for (std::size_t s = 0; s < source_count; ++s) {
+    std::size_t s = 0;
+    if constexpr (requires { &Ops::fma2; }) {
+        for (; source_count - s >= 2; s += 2) {
+            typename Ops::Vector v[2][kColumns];
+            for (unsigned i = 0; i < 2; ++i) {
+                for (unsigned c = 0; c < kColumns; ++c)
+                    v[i][c] = Ops::load(data[s + i] + at + c * Ops::kOctets);
+            }
+            for (unsigned r = 0; r < kRows; ++r) {
+                const auto m = Ops::multiplier(coefficients[r * stride + s]);
+                const auto n = Ops::multiplier(coefficients[r * stride + s + 1]);
+                for (unsigned c = 0; c < kColumns; ++c)
+                    sum[r][c] = Ops::fma2(sum[r][c], v[0][c], m, v[1][c], n);
+            }
+        }
+    }
+    for (; s < source_count; ++s) {
         typename Ops::Vector v[kColumns];
         for (unsigned c = 0; c < kColumns; ++c) v[c] = Ops::load(data[s] + at + c * Ops::kOctets);
         for (unsigned r = 0; r < kRows; ++r) {
@@ -57,19 +73,29 @@ inline void multiply_tail(std::uint8_t* const* rows, const std::uint8_t* coeffic
     for (unsigned r = 0; r < kRows; ++r) Ops::store_part(rows[r] + at, octets, sum[r]);
 }
 
+// Tiles as wide as they go, then narrower ones: what is left of a packet is a few vectors, and a
+// vector by itself costs as many loads of coefficients as a wide tile. Returns where it stopped.
 template <typename Ops, unsigned kRows, unsigned kColumns>
-inline void multiply_row_block(std::uint8_t* const* rows, const std::uint8_t* coefficients,
-                               const std::uint8_t* const* data, std::size_t source_count,
-                               std::size_t length, bool accumulate) {
-    std::size_t at = 0;
+inline std::size_t multiply_tiles(std::uint8_t* const* rows, const std::uint8_t* coefficients,
+                                  const std::uint8_t* const* data, std::size_t source_count,
+                                  std::size_t at, std::size_t length, bool accumulate) {
     for (; length - at >= kColumns * Ops::kOctets; at += kColumns * Ops::kOctets) {
         multiply_tile<Ops, kRows, kColumns>(rows, coefficients, source_count, data, source_count,
                                             at, accumulate);
     }
-    for (; length - at >= Ops::kOctets; at += Ops::kOctets) {
-        multiply_tile<Ops, kRows, 1>(rows, coefficients, source_count, data, source_count, at,
-                                     accumulate);
+    if constexpr (kColumns > 1) {
+        at = multiply_tiles<Ops, kRows, (kColumns > 4 ? 4 : kColumns / 2)>(
+            rows, coefficients, data, source_count, at, length, accumulate);
     }
+    return at;
+}
+
+template <typename Ops, unsigned kRows, unsigned kColumns>
+inline void multiply_row_block(std::uint8_t* const* rows, const std::uint8_t* coefficients,
+                               const std::uint8_t* const* data, std::size_t source_count,
+                               std::size_t length, bool accumulate) {
+    const std::size_t at = multiply_tiles<Ops, kRows, kColumns>(
+        rows, coefficients, data, source_count, 0, length, accumulate);
     if (at < length) {
         multiply_tail<Ops, kRows>(rows, coefficients, source_count, data, source_count, at,
                                   length - at, accumulate);

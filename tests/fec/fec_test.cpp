@@ -249,8 +249,8 @@ void round_trip(std::size_t k, const std::vector<std::uint8_t>& have, std::uint6
             missing.push_back(static_cast<std::uint8_t>(i));
         }
     }
-    Bytes coefficients(missing.size() * k), scratch(k);
-    ASSERT_TRUE(decoding_rows(k, have, missing, coefficients, scratch));
+    Bytes coefficients(missing.size() * k);
+    ASSERT_TRUE(RowMaker(k).decoding_rows(have, missing, coefficients));
     std::vector<const std::uint8_t*> sources;
     for (const auto& r : received) sources.push_back(r.data());
     std::vector<Bytes> made(missing.size(), Bytes(kLength));
@@ -291,16 +291,17 @@ TEST(Decode, RandomErasuresOfLargeGroupsInAnyOrderGiveTheDataBack) {
 }
 
 TEST(Decode, ARowTwiceOrAPacketThatArrivedIsRefused) {
-    Bytes out(16), scratch(16);
+    Bytes out(16);
+    const RowMaker maker(2);
     const std::uint8_t twice[] = {0, 0};
     const std::uint8_t good[] = {0, 2};
     const std::uint8_t one[] = {1};
     const std::uint8_t zero[] = {0};
     const std::uint8_t beyond[] = {2};
-    EXPECT_FALSE(decoding_rows(2, twice, one, out, scratch));
-    EXPECT_FALSE(decoding_rows(2, good, zero, out, scratch));
-    EXPECT_FALSE(decoding_rows(2, good, beyond, out, scratch));
-    EXPECT_TRUE(decoding_rows(2, good, one, out, scratch));
+    EXPECT_FALSE(maker.decoding_rows(twice, one, out));
+    EXPECT_FALSE(maker.decoding_rows(good, zero, out));
+    EXPECT_FALSE(maker.decoding_rows(good, beyond, out));
+    EXPECT_TRUE(maker.decoding_rows(good, one, out));
 }
 
 }  // namespace
