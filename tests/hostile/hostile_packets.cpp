@@ -246,7 +246,8 @@ std::vector<std::vector<std::byte>> golden_packets(const std::string& file) {
     std::ifstream in(file);
     if (!in) throw std::runtime_error("no packets to read in " + file);
     std::vector<std::vector<std::byte>> found;
-    for (const auto& entry : nlohmann::json::parse(in)["packets"]) {
+    const auto file_of_packets = nlohmann::json::parse(in);
+    for (const auto& entry : file_of_packets["packets"]) {
         const std::string hex = entry["pgm_hex"];
         std::vector<std::byte> octets;
         for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
