@@ -56,9 +56,16 @@ void Controller::interface_changed(std::uint32_t interface, bool up, bool gone, 
     if (mtu == 0) mtu = known.mtu;
     if (known.mtu_max != 0) mtu = std::min(mtu, known.mtu_max);
     if (!gone) known.spec.missing = false;
-    if (known.up == up && known.gone == gone && known.mtu == mtu) return;
+    // One that came back, or for the first time, has a number of its own; one that was renamed
+    // keeps its number.
+    std::uint32_t index = 0;
+    if (!gone && !known.kernel_name.empty()) index = services_.kernel_index(known.kernel_name);
+    if (index == 0) index = known.kernel_index;
+    if (known.up == up && known.gone == gone && known.mtu == mtu && known.kernel_index == index)
+        return;
     known.up = up;
     known.gone = gone;
+    known.kernel_index = index;
     known.mtu = mtu;
     dataplane::Command command;
     command.kind = dataplane::Command::Kind::interface_state;

@@ -140,6 +140,9 @@ class Services {
     virtual void unsteer(std::uint32_t /*interface*/, std::uint64_t /*session_id*/) {}
     virtual SteeringFigures steering(std::uint32_t /*interface*/) const { return {}; }
 
+    // The kernel's number of its interface of that name; 0: it has none.
+    virtual std::uint32_t kernel_index(const std::string& /*kernel_name*/) const { return 0; }
+
     virtual std::uint64_t random() = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "control/system_services.hpp"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -311,6 +312,10 @@ void SystemServices::follow(const std::shared_ptr<dataplane::RepairStore>& store
 }
 void SystemServices::unfollow(const std::shared_ptr<dataplane::RepairStore>& store) {
     if (archive_ != nullptr) archive_->forget(store);
+}
+
+std::uint32_t SystemServices::kernel_index(const std::string& kernel_name) const {
+    return ::if_nametoindex(kernel_name.c_str());
 }
 
 std::uint64_t SystemServices::random() {

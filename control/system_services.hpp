@@ -111,6 +111,7 @@ class SystemServices : public Services {
     SteeringFigures steering(std::uint32_t interface) const override {
         return steering_ != nullptr ? steering_->steering(interface) : SteeringFigures{};
     }
+    std::uint32_t kernel_index(const std::string& kernel_name) const override;
     std::uint64_t random() override;
 
   private:

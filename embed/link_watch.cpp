@@ -1,6 +1,5 @@
 #include "embed/link_watch.hpp"
 
-#include <net/if.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -46,7 +45,6 @@ void LinkWatch::welcome_back(std::uint32_t interface) {
     }
     failures_[interface] = 0;
     const bool first = known.spec.missing;
-    known.kernel_index = ::if_nametoindex(known.kernel_name.c_str());
     controller_.interface_changed(interface, link.up, false, link.mtu);
     if (log_)
         log_("interface " + known.spec.name + " (" + known.kernel_name + ") is " +

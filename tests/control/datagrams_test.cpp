@@ -202,6 +202,32 @@ TEST_F(Datagrams, AnInterfaceIsNamedByItsNumberToo) {
     EXPECT_EQ(table()->filters[0].interface, 1u);
 }
 
+TEST_F(Datagrams, AnInterfaceThatComesLateOrComesBackIsNamedByTheNumberItHasThen) {
+    interfaces[1].kernel_name = "eth1";
+    interfaces[1].gone = interfaces[1].spec.missing = true;
+    start();
+    services.kernel_indices["eth1"] = 7;
+    controller->interface_changed(1, true, false, 0);
+    const auto id = datagram();
+    EXPECT_EQ(member(id, kAdd, {}, kGroup, Address{7}), 0);
+    EXPECT_EQ(table()->filters.at(0).interface, 1u);
+
+    services.kernel_indices.clear();
+    controller->interface_changed(1, false, true, 0);
+    services.kernel_indices["eth1"] = 9;
+    controller->interface_changed(1, true, false, 0);
+    EXPECT_EQ(registry().interface_with_index(7), -1);
+    EXPECT_EQ(registry().interface_with_index(9), 1);
+}
+
+TEST_F(Datagrams, AnInterfaceThatIsRenamedKeepsItsNumber) {
+    interfaces[1].kernel_name = "eth1";
+    interfaces[1].kernel_index = 7;
+    start();
+    controller->interface_changed(1, false, false, 0);
+    EXPECT_EQ(registry().interface_with_index(7), 1);
+}
+
 TEST_F(Datagrams, WishesOfAllSocketsMeetInOneFilterAGroup) {
     const auto a = datagram(), b = datagram();
     ASSERT_EQ(member(a, kAddSource), 0);

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "control/services.hpp"
@@ -28,6 +29,7 @@ class FakeServices : public Services {
     std::set<std::uint64_t> watched;
     std::map<std::uint64_t, dataplane::SteeredSession> steered;  // by session
     int steered_twice = 0;
+    std::map<std::string, std::uint32_t> kernel_indices;
     std::uint64_t next_random = 0x1234;
     std::vector<dataplane::SourceSpec> sources_made;
     engine::SourceStatistics source_statistics;
@@ -149,6 +151,10 @@ class FakeServices : public Services {
     SteeringFigures steering(std::uint32_t interface) const override {
         if (interface != 0) return {};
         return {"tsi", "addresses", steered.size(), 0, 0};
+    }
+    std::uint32_t kernel_index(const std::string& name) const override {
+        const auto found = kernel_indices.find(name);
+        return found == kernel_indices.end() ? 0 : found->second;
     }
     std::uint64_t random() override { return next_random += 0x9E37; }
 
