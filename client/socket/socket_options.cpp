@@ -103,12 +103,16 @@ int Socket::set_socket_option(int name, const void* value, socklen_t length, boo
 // call fails with it too.
 int Socket::pending_error() const {
     const Role role = role_.load(std::memory_order_acquire);
-    if (Endpoint(descriptor_).gone()) return ECONNRESET;
-    if (role == Role::sender) return writer_->state() == SessionState::reset ? ECONNRESET : 0;
-    if (role != Role::receiver) return 0;
-    if (page_->overtaken.load(std::memory_order_relaxed) != 0) return ECONNRESET;
-    const auto state = reader_->view().header().state.load(std::memory_order_acquire);
-    return static_cast<SessionState>(state) == SessionState::reset ? ECONNRESET : 0;
+    if (role == Role::receiver) {
+        if (page_->overtaken.load(std::memory_order_relaxed) != 0) return ECONNRESET;
+        const auto state = static_cast<SessionState>(
+            reader_->view().header().state.load(std::memory_order_acquire));
+        if (state == SessionState::reset) return ECONNRESET;
+        // What is left of it and its end are read without a daemon.
+        if (state == SessionState::finished) return 0;
+    }
+    if (role == Role::sender && writer_->state() == SessionState::reset) return ECONNRESET;
+    return Endpoint(descriptor_).gone() ? ECONNRESET : 0;
 }
 
 int Socket::get_socket_option(int name, void* value, socklen_t& length, bool& taken) {

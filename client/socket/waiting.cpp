@@ -42,7 +42,8 @@ short Endpoint::look() const {
 }
 
 bool Endpoint::gone() const {
-    return (look() & kGone) != 0;
+    // POLLRDHUP is also this socket's own shutdown for receiving.
+    return (look() & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
 bool Endpoint::drain() const {

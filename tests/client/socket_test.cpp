@@ -611,8 +611,23 @@ TEST_F(SocketTest, ShutdownForReadingWakesAndEndsReceiving) {
     EXPECT_EQ(errno, ESHUTDOWN);
     EXPECT_EQ(fanfare_winsock_error(), 10058);
     other.join();
+    EXPECT_EQ(in.get<int>(SOL_SOCKET, SO_ERROR), 0) << "nothing is wrong with it";
     EXPECT_EQ(fanfare_shutdown(in.fd(), 3), -1);
     EXPECT_EQ(errno, EINVAL);
+}
+
+TEST_F(SocketTest, AFinishedSessionIsNoErrorWhenTheDaemonGoesThereafter) {
+    fanfare::Receiver in = receiver(session);
+    session.window.add("last");
+    session.window.end(SessionState::finished);
+    daemon.die();
+    for (int i = 0; i < 1000 && (events_of(in.fd()) & POLLHUP) == 0; ++i)
+        std::this_thread::sleep_for(1ms);
+    ASSERT_NE(events_of(in.fd()) & POLLHUP, 0);
+    EXPECT_EQ(in.get<int>(SOL_SOCKET, SO_ERROR), 0);
+    EXPECT_EQ(read(in), "last");
+    read(in);
+    EXPECT_TRUE(got.finished);
 }
 
 TEST_F(SocketTest, ViewsShowTheWindowAndTellWhenTheyWereOverwritten) {
