@@ -96,7 +96,7 @@ bool PendingCalls::run_line(std::deque<PendingCall>& line, bool hung_up) {
             // Whoever hung up had said first why, if there was a reason to say.
             if (hung_up)
                 error = fail(ECONNRESET, "session reset: the Fanfare daemon has gone");
-            else if ((flags & MSG_DONTWAIT) == 0)
+            else if ((flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) == 0)  // nothing ever comes there
                 return false;
         }
         complete(call, error);

@@ -139,6 +139,17 @@ TEST_F(AsyncTest, AStreamIsTakenWholeToo) {
     EXPECT_EQ(one(ring), (Pair{5, 300'000}));
 }
 
+TEST_F(AsyncTest, AReceiveFromTheQueueOfErrorsCompletesAtOnceAsThereIsNone) {
+    auto r = receiver();
+    Ring ring(8);
+    std::string room(100, '.');
+    EXPECT_TRUE(ring.receive(r, bytes_of(room), 1, MSG_ERRQUEUE));
+    EXPECT_TRUE(ring.receive(r, bytes_of(room), 2));
+    EXPECT_EQ(one(ring), (Pair{1, -EAGAIN}));
+    arrive("data");
+    EXPECT_EQ(one(ring), (Pair{2, 4}));
+}
+
 TEST_F(AsyncTest, AReceiveWithLittleRoomTakesPartOfAMessageAndTheNextGoesOn) {
     auto r = receiver();
     Ring ring(8);
