@@ -108,9 +108,9 @@ OptionResult make_socket(Call& call, ipc::SocketType type, Socket*& out, int& th
         return {error, "no memory for a socket's page"};
     if (int error = call.services.make_endpoint(socket.endpoint, theirs); error != 0) {
         call.services.free_page(socket.page);
-        return {
-            error,
-            "the daemon has no descriptor left; raise its limit (LimitNOFILE) or close sockets"};
+        if (error == ENOSPC)
+            return {error, "no watch is left to the daemon: sysctl fs.epoll.max_user_watches"};
+        return {error, "the daemon has no descriptor left: raise LimitNOFILE or close sockets"};
     }
     const std::uint64_t id = socket.id;
     out = &registry.sockets.emplace(id, std::move(socket)).first->second;

@@ -210,11 +210,19 @@ int SystemServices::make_endpoint(int& ours, int& theirs) {
     const int little = 4096;
     (void)::setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little));
     send_octet(pair[1]);
-    epoll_event event{};
-    event.events = EPOLLET;  // nobody waits on the set; it is only asked who is in it
-    event.data.u64 = ++last_serial_;
-    if (holders_ && ::epoll_ctl(holders_.get(), EPOLL_CTL_ADD, pair[1], &event) == 0)
+    if (holders_) {
+        epoll_event event{};
+        event.events = EPOLLET;  // nobody waits on the set; it is only asked who is in it
+        event.data.u64 = ++last_serial_;
+        // One that the set does not know would look as if nobody held it.
+        if (::epoll_ctl(holders_.get(), EPOLL_CTL_ADD, pair[1], &event) != 0) {
+            const int error = errno;
+            ::close(pair[0]);
+            ::close(pair[1]);
+            return error;
+        }
         serial_of_[pair[0]] = last_serial_;
+    }
     ours = pair[0];
     theirs = pair[1];
     return 0;

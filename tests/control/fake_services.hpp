@@ -19,6 +19,7 @@ namespace fanfare::control {
 class FakeServices : public Services {
   public:
     int fail_next_memory = 0;  // errno for the next region
+    int fail_endpoints = 0;    // errno
     bool hang_ups_reported = true;
     bool fail_objects = false;
     std::set<int> open_descriptors;
@@ -92,6 +93,7 @@ class FakeServices : public Services {
         page = {};
     }
     int make_endpoint(int& ours, int& theirs) override {
+        if (fail_endpoints != 0) return fail_endpoints;
         ours = descriptor();
         theirs = descriptor();
         return 0;

@@ -27,6 +27,15 @@ TEST_F(Handler, a_socket_comes_with_endpoint_page_worker_page_and_doorbell) {
     EXPECT_EQ(services.watched.count(answer.as<ipc::SocketReply>().socket_id), 1u);
 }
 
+TEST_F(Handler, a_socket_whose_end_can_not_be_watched_is_refused_with_the_sysctl_that_helps) {
+    const auto regions = services.regions.size();
+    services.fail_endpoints = ENOSPC;
+    const auto answer = call(ipc::SocketRequest{}, ipc::RequestType::socket);
+    EXPECT_EQ(answer.error, ENOSPC);
+    EXPECT_NE(answer.detail.find("fs.epoll.max_user_watches"), std::string::npos) << answer.detail;
+    EXPECT_EQ(services.regions.size(), regions) << "its page is let go";
+}
+
 TEST_F(Handler, a_request_of_another_version_size_or_type_is_EPROTO_and_counted) {
     ipc::HelloRequest request{};
     request.header.type = ipc::RequestType::hello;
