@@ -57,7 +57,9 @@ void send_octet(int endpoint) {
     (void)!::send(endpoint, &octet, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-// All but one, so that cut() finds one unread.
+// All but one, so that cut() finds one unread. Two who drain the same endpoint at once, a worker
+// and the control side, may take that one as well: a cut then shows POLLHUP without POLLERR, and
+// every call still says why.
 void drain_octets(int endpoint) {
     int waiting = 0;
     if (::ioctl(endpoint, FIONREAD, &waiting) != 0) return;
@@ -78,6 +80,9 @@ int cut_end() {
     return end;
 }
 
+// Set before there are endpoints, by share_process().
+std::atomic<bool> ends_are_inherited{false};
+
 // Told by whoever cuts, looked at by the loop's tick: nothing hangs on its order, as a cut that is
 // seen a tick later is as good.
 std::atomic<std::uint64_t> cuts{0};
@@ -87,6 +92,9 @@ std::atomic<std::uint64_t> cuts{0};
 // threads know the endpoint by it.
 void cut(int endpoint) {
     if (endpoint < 0) return;
+    // What a child that was forked holds as well is not closed by this: its other end shows POLLHUP
+    // then, and POLLERR as soon as the child has gone.
+    if (ends_are_inherited.load(std::memory_order_relaxed)) ::shutdown(endpoint, SHUT_RDWR);
     if (cut_end() < 0 || ::dup3(cut_end(), endpoint, O_CLOEXEC) < 0)
         ::shutdown(endpoint, SHUT_RDWR);  // POLLHUP alone
     cuts.fetch_add(1, std::memory_order_relaxed);
@@ -99,7 +107,13 @@ SystemServices::SystemServices(const checksum::Kernels& kernels,
     : kernels_(kernels),
       workers_(std::move(workers)),
       huge_pages_(huge_pages),
-      holders_(::epoll_create1(EPOLL_CLOEXEC)) {}
+      holders_(::epoll_create1(EPOLL_CLOEXEC)) {
+    (void)cut_end();  // now, as a worker's turn is no place to make it and may find no number left
+}
+
+void SystemServices::share_process() {
+    ends_are_inherited.store(true, std::memory_order_relaxed);
+}
 
 SystemServices::~SystemServices() = default;
 

@@ -47,6 +47,11 @@ class SystemServices : public Services {
                    bool huge_pages);
     ~SystemServices() override;
 
+    // This process is a program's own, whose children, forked without exec, hold our ends too. From
+    // now on, and for the whole process, a hang-up shuts an end down before it closes it: whoever
+    // looks in between sees POLLHUP a moment before POLLERR.
+    void share_process();
+
     // Without a watcher (nullptr) close() ends a socket at once.
     void set_watcher(EndpointWatcher* watcher) { watcher_ = watcher; }
     // Without one (nullptr) cards are left as they are. It outlives this.

@@ -101,6 +101,7 @@ std::unique_ptr<Engine> Engine::open(control::Config config, std::string& error)
     }
     parts->services = std::make_unique<control::SystemServices>(
         kernels, parts->workers->descriptors(), config.memory_huge_pages);
+    parts->services->share_process();
     const auto links = parts->workers->links();
     parts->link = links.front();
     parts->controller =

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,6 +15,12 @@
 
 namespace fanfare::control {
 namespace {
+
+short shown(int fd) {
+    pollfd wait{fd, POLLIN, 0};
+    (void)::poll(&wait, 1, 0);
+    return wait.revents;
+}
 
 // The lowest number that is free.
 int next_descriptor() {
@@ -52,6 +59,32 @@ TEST(SystemServicesTest, an_endpoint_that_can_not_be_watched_is_refused_and_noth
     ASSERT_TRUE(WIFEXITED(status));
     if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "the kernel takes no filter of system calls";
     EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// Last, as it holds for the whole process.
+TEST(SystemServicesTest, a_hang_up_shows_although_a_forked_child_holds_the_end_too) {
+    SystemServices services(checksum::best_kernels(), {}, false);
+    services.share_process();
+    int ours = -1, theirs = -1;
+    ASSERT_EQ(services.make_endpoint(ours, theirs), 0);
+    int until[2];
+    ASSERT_EQ(::pipe(until), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::close(until[1]);
+        char octet;
+        (void)!::read(until[0], &octet, 1);
+        ::_exit(0);
+    }
+    ::close(until[0]);
+    services.hang_up(ours);
+    EXPECT_NE(shown(theirs) & POLLHUP, 0);
+    EXPECT_EQ(shown(theirs) & POLLERR, 0) << "the kernel says so when the last end is closed";
+    ::close(until[1]);
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    EXPECT_EQ(shown(theirs) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
+    services.close_descriptor(ours);
+    services.close_descriptor(theirs);
 }
 
 }  // namespace
