@@ -62,10 +62,12 @@ bool DpdkPort::set_multicast_filter(std::span<const MacAddress> groups) {
 PortFacts DpdkPort::facts() const {
     PortFacts facts;
     facts.mtu = settings_.mtu;
+    const bool opened = rte_eth_dev_is_valid_port(queues_.port_id) != 0;
     rte_ether_addr mac{};
-    if (rte_eth_macaddr_get(queues_.port_id, &mac) == 0)
+    if (opened && rte_eth_macaddr_get(queues_.port_id, &mac) == 0)
         std::memcpy(facts.mac.octets.data(), mac.addr_bytes, facts.mac.octets.size());
     if (settings_.kernel_interface.empty()) {
+        if (!opened) return facts;
         rte_eth_link link{};
         facts.link_up = rte_eth_link_get_nowait(queues_.port_id, &link) == 0 &&
                         link.link_status == RTE_ETH_LINK_UP;

@@ -27,7 +27,7 @@ namespace fanfare::dataplane::dpdk {
 
 // What it has of the ethdev.
 struct DpdkPortQueues {
-    std::uint16_t port_id = 0;
+    std::uint16_t port_id = 0xFFFF;  // none, until the device is opened
     std::uint16_t transmit_queue = 0;
     std::vector<std::uint16_t> receive_queues;
     rte_mempool* pool = nullptr;  // of the transmit queue; outlives the port

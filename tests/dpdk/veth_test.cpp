@@ -307,6 +307,9 @@ TEST_P(VethTest, OpensADeviceWhoseInterfaceComesLater) {
     EXPECT_TRUE(late->trouble().empty());
     EXPECT_FALSE(late->missing());
     EXPECT_FALSE(late->port(0).shut());
+    EXPECT_NE(late->port(0).facts().mac, MacAddress{});
+    const DpdkPort without_device({.kernel_interface = "nowhere"});
+    EXPECT_EQ(without_device.facts().mac, MacAddress{}) << "another device's facts are not its own";
     auto b = open("v1");
     ASSERT_TRUE(b);
     EXPECT_EQ(exchange(late->port(0), b->port(0), 500, 1514).size(), 500u);
