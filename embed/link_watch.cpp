@@ -19,7 +19,10 @@ void LinkWatch::tick() {
     for (std::uint32_t i = 0; i < interfaces.size(); ++i) {
         if (!interfaces[i].kernel_name.empty()) {
             // rtnetlink tells of these, but for when their devices are open again.
-            if (interfaces[i].gone) welcome_back(i);
+            if (interfaces[i].gone)
+                welcome_back(i);
+            else
+                failures_[i] = 0;
             continue;
         }
         bool gone = false;
@@ -29,21 +32,28 @@ void LinkWatch::tick() {
 }
 
 void LinkWatch::welcome_back(std::uint32_t interface) {
-    control::Interface& known = controller_.registry().interfaces[interface];
+    const control::Interface& known = controller_.registry().interfaces[interface];
     const control::LinkState link = control::link_state(known.kernel_name);
     if (!link.exists) {
         failures_[interface] = 0;
         return;
     }
+    // Drivers refuse now and then while the kernel still takes the former interface down. One that
+    // goes on refusing is asked once a second: it costs whoever ticks milliseconds each time. A
+    // change that rtnetlink tells of asks at once.
+    constexpr unsigned kTicksOfPatience = 20, kTicksBetween = 10;
+    unsigned& failures = failures_[interface];
+    if (failures >= kTicksOfPatience && failures % kTicksBetween != 0) {
+        ++failures;
+        return;
+    }
     if (!workers_.follow_interface(interface)) {
-        // Drivers refuse now and then while the kernel still takes the former interface down.
-        constexpr unsigned kTicksOfPatience = 20;
         const std::string trouble = workers_.trouble(interface);
-        if (++failures_[interface] == kTicksOfPatience && !trouble.empty() && log_)
+        if (++failures == kTicksOfPatience && !trouble.empty() && log_)
             log_(trouble + "; it is tried again and again");
         return;
     }
-    failures_[interface] = 0;
+    failures = 0;
     const bool first = known.spec.missing;
     controller_.interface_changed(interface, link.up, false, link.mtu);
     if (log_)

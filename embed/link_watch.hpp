@@ -33,7 +33,7 @@ class LinkWatch {
     Workers& workers_;
     control::Controller& controller_;
     std::function<void(const std::string&)> log_;
-    std::vector<unsigned> failures_;  // by interface: ticks on which its device did not open
+    std::vector<unsigned> failures_;  // by interface: ticks since its device first did not open
 };
 
 // Watches the kernel interfaces that the devices name. nullopt, with one line in `error`, if the
