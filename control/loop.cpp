@@ -291,12 +291,8 @@ void Loop::Parts::on_link(int result) {
             const Interface& known = controller.registry().interfaces[change.interface];
             const bool gone =
                 !change.state.exists || (settings.serves && !settings.serves(change.interface));
-            // One that is still not served has said so before.
-            if (!(known.gone && gone) && (known.up != change.state.up || known.gone != gone))
-                log("interface " + known.spec.name + " (" + known.kernel_name + ") " +
-                    (gone              ? "has gone"
-                     : change.state.up ? "is up"
-                                       : "is down"));
+            if (const auto line = change_of_link(known, change.state.up, gone); !line.empty())
+                log(line);
             controller.interface_changed(change.interface, change.state.up, gone, change.state.mtu);
         }
     }

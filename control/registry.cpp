@@ -4,6 +4,15 @@
 
 namespace fanfare::control {
 
+std::string change_of_link(const Interface& known, bool up, bool gone) {
+    // One that is still not served has said so before.
+    if ((known.gone && gone) || (known.up == up && known.gone == gone)) return {};
+    return "interface " + known.spec.name + " (" + known.kernel_name + ") " +
+           (gone ? "has gone"
+            : up ? "is up"
+                 : "is down");
+}
+
 Registry::Registry(const ControlSettings& settings, std::vector<Interface> interfaces,
                    std::uint32_t workers)
     : settings(settings),

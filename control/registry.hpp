@@ -47,6 +47,9 @@ struct Interface {
     bool available() const { return up && !gone; }
 };
 
+// What the log says when the link of `known` becomes so; empty where that is nothing new.
+std::string change_of_link(const Interface& known, bool up, bool gone);
+
 // A group whose sessions this host repairs.
 struct Followed {
     Address group;

@@ -127,7 +127,7 @@ bool Devices::missing(std::size_t interface) const {
 
 std::string Devices::trouble(std::size_t interface) const {
     const Entry& entry = devices_[interface];
-    return entry.dpdk != nullptr ? entry.dpdk->trouble() : std::string();
+    return entry.dpdk != nullptr ? entry.dpdk->trouble() : entry.kernel->trouble();
 }
 
 dpdk::DeviceLink Devices::link(std::size_t interface) const {

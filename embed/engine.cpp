@@ -8,6 +8,7 @@
 #include <fstream>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "client/socket/library.hpp"
 #include "control/controller.hpp"
@@ -72,7 +73,8 @@ struct Engine::Parts {
 
 Engine::Engine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
-std::unique_ptr<Engine> Engine::open(control::Config config, std::string& error) {
+std::unique_ptr<Engine> Engine::open(control::Config config, std::string& error,
+                                     std::function<void(const std::string&)> log) {
     if (config.interfaces.empty()) {
         error = "an engine needs an interface: add_interface_flag(\"NAME,ADDRESS/PREFIX,DEVICE\")";
         return nullptr;
@@ -91,7 +93,7 @@ std::unique_ptr<Engine> Engine::open(control::Config config, std::string& error)
     }
     auto parts = std::make_unique<Parts>();
     if (!check_devices(config, error)) return nullptr;
-    parts->workers = Workers::open(config, interfaces, kernels, seed, {}, error);
+    parts->workers = Workers::open(config, interfaces, kernels, seed, log, error);
     if (!parts->workers) return nullptr;
     parts->monitor = watch_links(interfaces, error);
     if (!parts->monitor) return nullptr;
@@ -106,7 +108,7 @@ std::unique_ptr<Engine> Engine::open(control::Config config, std::string& error)
     parts->link = links.front();
     parts->controller =
         std::make_unique<control::Controller>(settings, interfaces, links, *parts->services);
-    parts->links.emplace(*parts->workers, *parts->controller, nullptr);
+    parts->links.emplace(*parts->workers, *parts->controller, std::move(log));
     Parts* const p = parts.get();
     std::unique_ptr<Engine> engine(new Engine(std::move(parts)));
     // The pool of windows is filled before the first packet wants one.

@@ -17,6 +17,7 @@
 // repairs do not outlive the process (poll until drained() before closing it).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -30,7 +31,13 @@ class Engine {
     // Starts DPDK and the devices that `config` names, with one worker; a process can hold one
     // engine. `config` needs interfaces; its `control`, `group` and `idle` are not used, `lcores`
     // says on which core DPDK shall place what it allocates. nullptr, with one line in `error`.
-    static std::unique_ptr<Engine> open(control::Config config, std::string& error);
+    //
+    // `log` is given what a daemon writes into its log, one line without newline a call: in open()
+    // what a device lacks and which interfaces are missing, in poll() interfaces that go and come,
+    // and why one that is there can not be used. A name that is wrong shows nowhere else. It may be
+    // empty, is called by open() and the polling thread, and must not call the engine nor sockets.
+    static std::unique_ptr<Engine> open(control::Config config, std::string& error,
+                                        std::function<void(const std::string&)> log = {});
     // Resets sessions that are still open. Sockets of this engine must have been closed.
     ~Engine();
     Engine(const Engine&) = delete;

@@ -71,6 +71,9 @@ void LinkWatch::read(control::LinkMonitor& monitor) {
         const auto octets = std::span(message).first(lost ? 0 : static_cast<std::size_t>(got));
         for (const auto& change : monitor.on_message(octets)) {
             const bool gone = !change.state.exists || !workers_.follow_interface(change.interface);
+            const auto& known = controller_.registry().interfaces[change.interface];
+            const auto line = control::change_of_link(known, change.state.up, gone);
+            if (log_ && !line.empty()) log_(line);
             controller_.interface_changed(change.interface, change.state.up, gone,
                                           change.state.mtu);
         }

@@ -104,8 +104,8 @@ class Device {
     bool follow_interface();
     // The kernel interface was missing when this was made, and still is.
     bool missing() const { return missing_; }
-    // Why follow_interface() could not open it when it tried last; empty: it could, or had nothing
-    // to try.
+    // Why follow_interface() did not open it when it was called last, with a remedy where there is
+    // one; empty: it did, or there is no such interface, or workers are still on their way out.
     const std::string& trouble() const { return trouble_; }
     // From any thread.
     DeviceStatistics statistics() const;

@@ -16,9 +16,15 @@ bool Device::follow_interface() {
     // By index: one that was renamed is still the same.
     char name[IF_NAMESIZE];
     if (started_ && if_indextoname(kernel_index_, name) != nullptr) return true;
+    trouble_.clear();
     const unsigned index = if_nametoindex(kernel_name_.c_str());
+    if (index == 0) return false;
     // Drivers want to find it up, as at the start.
-    if (index == 0 || !read_kernel_link(kernel_name_).up) return false;
+    if (!read_kernel_link(kernel_name_).up) {
+        trouble_ = "interface " + interface_ + ": kernel interface " + kernel_name_ +
+                   " is down: ip link set dev " + kernel_name_ + " up";
+        return false;
+    }
     // Two visits: ask the workers out, then, when all are, open it.
     bool out = true;
     for (const auto& port : ports_) {
@@ -29,7 +35,6 @@ bool Device::follow_interface() {
     if (!out) return false;
     const QuietLog quiet;
     if (!reopen()) return false;
-    trouble_.clear();
     kernel_index_ = index;
     for (const auto& port : ports_) port->reopen();
     return true;

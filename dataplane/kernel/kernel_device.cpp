@@ -32,10 +32,13 @@ bool is_at_home(const std::string& name, Address address) {
            (address.v4 >> 24 == 127 && kernel_holds(name, Address::from_octets(127, 0, 0, 1)));
 }
 
-std::string remedy(const KernelDeviceRequest& request, const std::string& name) {
+std::string not_at_home(const KernelDeviceRequest& request, const std::string& name) {
     const std::uint32_t a = request.address.v4;
-    return "ip address add " + std::to_string(a >> 24) + '.' + std::to_string(a >> 16 & 255) + '.' +
-           std::to_string(a >> 8 & 255) + '.' + std::to_string(a & 255) + "/PREFIX dev " + name;
+    return "interface " + request.interface +
+           ": a kernel port needs an address that the kernel holds on " + name +
+           ": ip address add " + std::to_string(a >> 24) + '.' + std::to_string(a >> 16 & 255) +
+           '.' + std::to_string(a >> 8 & 255) + '.' + std::to_string(a & 255) + "/PREFIX dev " +
+           name;
 }
 
 }  // namespace
@@ -81,8 +84,7 @@ bool check_kernel_device(const KernelDeviceRequest& request, std::string& error)
         return false;
     }
     if (!is_at_home(*name, request.address)) {
-        error = where + "a kernel port needs an address that the kernel holds on " + *name + ": " +
-                remedy(request, *name);
+        error = not_at_home(request, *name);
         return false;
     }
     return true;
@@ -93,7 +95,7 @@ std::unique_ptr<KernelDevice> KernelDevice::open(const KernelDeviceRequest& requ
     if (!check_kernel_device(request, error)) return nullptr;
     std::unique_ptr<KernelDevice> out(new KernelDevice);
     out->kernel_name_ = *parse_kernel_device(request.device, error);
-    out->address_ = request.address;
+    out->request_ = request;
     const KernelLink link = read_kernel_link(out->kernel_name_);
     out->was_missing_ = !link.exists;
     if (link.exists)
@@ -119,7 +121,13 @@ std::unique_ptr<KernelDevice> KernelDevice::open(const KernelDeviceRequest& requ
 }
 
 bool KernelDevice::serves() const {
-    return read_kernel_link(kernel_name_).exists && is_at_home(kernel_name_, address_);
+    return read_kernel_link(kernel_name_).exists && is_at_home(kernel_name_, request_.address);
+}
+
+std::string KernelDevice::trouble() const {
+    if (!read_kernel_link(kernel_name_).exists || is_at_home(kernel_name_, request_.address))
+        return {};
+    return not_at_home(request_, kernel_name_);
 }
 
 }  // namespace fanfare::dataplane::kernel

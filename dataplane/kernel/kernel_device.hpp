@@ -46,6 +46,8 @@ class KernelDevice {
     bool up() const { return port_->facts().link_up; }
     // Whether the kernel's interface is there and holds the address.
     bool serves() const;
+    // Why serves() is not true of an interface that is there, and the remedy; empty otherwise.
+    std::string trouble() const;
     // The kernel's interface was not there when it was opened.
     bool was_missing() const { return was_missing_; }
     // Lines for the operator: what was given less than it asks for, and the remedy.
@@ -53,9 +55,9 @@ class KernelDevice {
 
   private:
     KernelDevice() = default;
+    KernelDeviceRequest request_;
     std::string kernel_name_;
     std::uint16_t mtu_ = 1500;
-    Address address_;
     bool was_missing_ = false;
     std::unique_ptr<KernelPort> port_;
     std::vector<std::string> notes_;

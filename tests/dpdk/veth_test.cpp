@@ -293,8 +293,13 @@ TEST_P(VethTest, OpensADeviceWhoseInterfaceComesLater) {
     EXPECT_FALSE(late->link().up);
     EXPECT_FALSE(late->port(0).facts().link_up);
     EXPECT_FALSE(late->follow_interface());
+    EXPECT_TRUE(late->trouble().empty()) << "there is nothing to open yet: " << late->trouble();
     // With several queues the one port reads them all.
     make_pair(2);
+    shell("ip link set v0 down");
+    EXPECT_FALSE(late->follow_interface());
+    EXPECT_NE(late->trouble().find("ip link set dev v0 up"), std::string::npos) << late->trouble();
+    shell("ip link set v0 up");
     shell("ip address add 10.9.8.7/24 dev v0 && ip route add default via 10.9.8.1");
     if (xdp()) {
         EXPECT_FALSE(late->follow_interface());

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -63,10 +64,18 @@ TEST(EmbeddedEngineLinks, AreWatchedAsTheDaemonWatchesThem) {
     control::Config config;
     std::string error;
     for (const char* text :
-         {"one,10.77.0.1/24,net_af_packet0,iface=v0", "late,10.78.0.1/24,net_af_packet1,iface=v2"})
+         {"one,10.77.0.1/24,net_af_packet0,iface=v0", "late,10.78.0.1/24,net_af_packet1,iface=v2",
+          "udp,10.79.0.1/24,kernel,iface=v4"})
         ASSERT_TRUE(control::add_interface_flag(text, config, error)) << error;
-    const auto engine = Engine::open(config, error);
+    std::string said;
+    const auto engine =
+        Engine::open(config, error, [&](const std::string& line) { said += line + '\n'; });
     ASSERT_NE(engine, nullptr) << error;
+    const auto says = [&](const char* text) {
+        return turn_until(*engine, [&] { return said.find(text) != std::string::npos; });
+    };
+    EXPECT_TRUE(says("no kernel interface \"v2\"")) << said;
+    EXPECT_TRUE(says("no kernel interface \"v4\"")) << said;
     const int first = connected();
     ASSERT_GE(first, 0) << errno;
     EXPECT_EQ(fanfare_send(first, "x", 1, 0), 1);
@@ -89,6 +98,31 @@ TEST(EmbeddedEngineLinks, AreWatchedAsTheDaemonWatchesThem) {
     EXPECT_TRUE(turn_until(*engine, [&] { return (shown(second) & kBroken) == kBroken; }));
     EXPECT_TRUE(turn_until(*engine, [&] { return (third = connected()) >= 0; }));
     EXPECT_EQ(fanfare_send(third, "x", 1, 0), 1);
+
+    // What is there and can not be used is told with its remedy.
+    shell("ip link add name v2 type veth peer name v3");
+    add_pair("v4", "v5");
+    EXPECT_TRUE(says("ip link set dev v2 up")) << said;
+    EXPECT_TRUE(says("ip address add 10.79.0.1/PREFIX dev v4")) << said;
+    shell("ip address add 10.79.0.1/24 dev v4");
+    EXPECT_TRUE(says("interface udp (v4) is there")) << said;
+
+    // A child that was forked holds the engine's descriptors, which hides no reset.
+    int until[2];
+    ASSERT_EQ(::pipe(until), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::close(until[1]);
+        char octet;
+        (void)!::read(until[0], &octet, 1);
+        ::_exit(0);
+    }
+    ::close(until[0]);
+    shell("ip link del v0");
+    EXPECT_TRUE(turn_until(*engine, [&] { return (shown(third) & POLLHUP) != 0; }));
+    EXPECT_TRUE(says("interface one (v0) has gone")) << said;
+    ::close(until[1]);
+    EXPECT_EQ(::waitpid(child, nullptr, 0), child);
     for (const int fd : {first, second, third}) EXPECT_EQ(fanfare_close(fd), 0);
 }
 
