@@ -47,10 +47,10 @@ class RepairService {
              SourceStatistics& statistics) {
         const bool list = packet.options.has(wire::OptionBit::nak_list);
         const std::size_t listed = list ? packet.options.nak_list.count : 0;
-        // Who asks for this many was away or comes late: that others ask for the same says nothing
-        // of paths and crowds.
+        // Who asks for this many was away or comes late: that others ask for the same, or don't,
+        // says nothing of paths and crowds.
         const bool learns = listed < kCatchingUp;
-        bool first_asked = false, crowded = false, in_vain = false;
+        bool first_asked = false, counted = false, crowded = false, in_vain = false;
         for (std::size_t i = 0; i <= listed; ++i) {
             const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
             ++statistics.naks_received;
@@ -79,7 +79,9 @@ class RepairService {
                     break;
                 case Asks::too:
                     ++statistics.naks_duplicate;
-                    crowded |= learns && another(entry, now);
+                    // A burst that many lose is one loss: its numbers shared one back-off.
+                    if (learns && !counted) crowded = another(entry, now);
+                    counted = true;
                     break;
                 case Asks::again:
                     break;
@@ -95,7 +97,7 @@ class RepairService {
                 entry.repairs |= SendEntry::kHeld;
             }
         }
-        if (first_asked) {
+        if (first_asked && learns) {
             hold_.fresh();
             tuning_.asked();
         }
@@ -145,7 +147,9 @@ class RepairService {
     // first repair is lost has its second NAK left unanswered for less than its repeat interval.
     static constexpr Nanos kHoldAtFirst = kMillisecond;
 
-    static constexpr std::size_t kCatchingUp = 4;
+    // Numbers beside the first. A queue that overflows drops a burst at once for everybody behind
+    // it, which is a crowd's loss and stays below; half of the longest list does not.
+    static constexpr std::size_t kCatchingUp = 32;
 
     enum class Asks : std::uint8_t { first, too, again };
 

@@ -1,0 +1,90 @@
+// What a source owes its receivers, and what it learns of them from who asks, and when.
+#include "engine/core/repair_service.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <vector>
+
+#include "tests/engine/packets.hpp"
+
+namespace fanfare::engine::test {
+namespace {
+
+class RepairServiceTest : public ::testing::Test {
+  protected:
+    static SourceParameters parameters() {
+        SourceParameters p = profile(ProfileName::lan).source;
+        p.window_packets = 4096;
+        return p;
+    }
+    void send(std::uint32_t count) {
+        for (std::uint32_t i = 0; i < count; ++i) {
+            window.open() = SendEntry{};
+            window.at(window.next()).ncf_at = SendWindow::kLongAgo;
+            window.at(window.next()).rdata_at = SendWindow::kLongAgo;
+            window.commit();
+        }
+    }
+    // One NAK for `count` numbers from `from` on.
+    void ask(std::uint64_t from, std::size_t count, std::uint32_t requester, Nanos at) {
+        std::array<std::byte, 4 * wire::kNakListMax> list;
+        for (std::size_t i = 1; i < count; ++i) {
+            const Sqn sqn = static_cast<Sqn>(from + i);
+            for (std::size_t b = 0; b < 4; ++b)
+                list[4 * (i - 1) + b] = static_cast<std::byte>(sqn >> (24 - 8 * b));
+        }
+        wire::Packet nak{};
+        nak.type = wire::Type::nak;
+        nak.sqn = static_cast<Sqn>(from);
+        if (count > 1) {
+            nak.options.present = wire::bit(OptionBit::nak_list);
+            nak.options.nak_list = {list.data(), static_cast<std::uint8_t>(count - 1)};
+        }
+        service.nak(nak, Address{0x0A000001u + requester}, window, at, statistics);
+    }
+    void confirm(Nanos at) {
+        RepairService::Confirmation sqns;
+        while (service.must_confirm()) service.confirm(window, at, sqns);
+    }
+    // `crowd` receivers ask for the same burst one after the other; then it is repaired.
+    void burst(std::size_t numbers, std::uint32_t crowd, Nanos at) {
+        const std::uint64_t from = window.next();
+        send(static_cast<std::uint32_t>(numbers));
+        for (std::uint32_t i = 0; i < crowd; ++i) {
+            ask(from, numbers, i, at + i);
+            confirm(at + i);
+        }
+        for (std::size_t i = 0; i < numbers; ++i) service.repaired(from + i, window, at + crowd);
+    }
+    using OptionBit = wire::OptionBit;
+
+    SendWindow window{4096, 0};
+    RepairService service{parameters()};
+    SourceStatistics statistics;
+};
+
+TEST_F(RepairServiceTest, ABurstThatACrowdLosesWidensTheBackOff) {
+    const Nanos before = service.tuning().interval();
+    for (int i = 0; i < 20; ++i) burst(10, 20, (i + 1) * kSecond);
+    EXPECT_GT(service.tuning().interval(), before);
+}
+
+TEST_F(RepairServiceTest, ABurstIsOneLoss) {
+    BackoffTuning one(parameters());
+    one.asked();
+    one.crowded(kSecond);
+    burst(10, 20, kSecond);
+    EXPECT_EQ(service.tuning().interval(), one.interval());
+}
+
+TEST_F(RepairServiceTest, WhoCatchesUpSaysNothingOfPathsAndCrowds) {
+    const Nanos before = service.tuning().interval();
+    const Nanos hold = service.hold().hold();
+    for (int i = 0; i < 20; ++i) burst(60, 20, (i + 1) * kSecond);
+    EXPECT_EQ(service.tuning().interval(), before);
+    EXPECT_EQ(service.hold().hold(), hold);
+}
+
+}  // namespace
+}  // namespace fanfare::engine::test
