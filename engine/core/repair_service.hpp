@@ -80,7 +80,8 @@ class RepairService {
                 case Asks::too:
                     ++statistics.naks_duplicate;
                     // A burst that many lose is one loss: its numbers shared one back-off.
-                    if (learns && !counted) crowded = another(entry, now);
+                    if (learns && !counted)
+                        crowded = another(entry, repairs_.contains(ordinal), now);
                     counted = true;
                     break;
                 case Asks::again:
@@ -175,12 +176,15 @@ class RepairService {
 
     // One more receiver asks for a number that is being repaired. Whether it is one too many; those
     // behind it are not counted.
-    bool another(SendEntry& entry, Nanos now) {
+    bool another(SendEntry& entry, bool pending, Nanos now) {
         constexpr std::uint32_t kMost = BackoffTuning::kTolerated + 1;
         static_assert(kMost <= 3, "two bits");
         const std::uint32_t others = (entry.repairs & SendEntry::kOthers) / SendEntry::kAnother;
+        // While a repair is pending it is the NCF that should have silenced them: RDATA of before
+        // was another repair's. Nothing has yet if it has not left.
         const bool repaired = entry.rdata_at != SendWindow::kLongAgo;
-        tuning_.late(now - (repaired ? entry.rdata_at : entry.ncf_at));
+        const Nanos silenced = repaired && !pending ? entry.rdata_at : entry.ncf_at;
+        if (silenced != SendWindow::kLongAgo) tuning_.late(now - silenced);
         if (others == kMost) return false;
         entry.repairs += SendEntry::kAnother;
         return others + 1 == kMost;

@@ -86,5 +86,32 @@ TEST_F(RepairServiceTest, WhoCatchesUpSaysNothingOfPathsAndCrowds) {
     EXPECT_EQ(service.hold().hold(), hold);
 }
 
+// The age of a NAK tells the path from what should have silenced its sender.
+TEST_F(RepairServiceTest, ARepairOfLongAgoDoesNotMakeTheNaksForTheNextOneLate) {
+    const Nanos path = service.tuning().min();
+    const std::uint64_t lost = window.next();
+    send(1);
+    ask(lost, 1, 1, kSecond);
+    confirm(kSecond);
+    service.repaired(lost, window, kSecond);
+    // Somebody lost the repair too, and others with it.
+    ask(lost, 1, 1, kSecond + 30 * kMillisecond);
+    confirm(kSecond + 30 * kMillisecond);
+    ask(lost, 1, 2, kSecond + 30 * kMillisecond + 10 * kMicrosecond);
+    EXPECT_EQ(service.tuning().min(), path);
+}
+
+TEST_F(RepairServiceTest, BeforeAnyNcfHasLeftNoNakIsLate) {
+    const Nanos path = service.tuning().min();
+    const std::uint64_t lost = window.next();
+    send(1);
+    ask(lost, 1, 1, kSecond);
+    ask(lost, 1, 2, kSecond + 10 * kMicrosecond);
+    EXPECT_EQ(service.tuning().min(), path);
+    confirm(kSecond + 20 * kMicrosecond);
+    ask(lost, 1, 3, kSecond + 90 * kMicrosecond);
+    EXPECT_EQ(service.tuning().min(), 70 * kMicrosecond + 70 * kMicrosecond / 4);
+}
+
 }  // namespace
 }  // namespace fanfare::engine::test
