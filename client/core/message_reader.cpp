@@ -264,12 +264,14 @@ ReadResult MessageReader::recv_message(Look& look, ReadPosition at, Scatter& roo
             // A session that ended in good order has no message without an end.
             if (result.status == ReadStatus::finished)
                 return {.status = ReadStatus::reset, .cause = ResetCause::inconsistent_data};
-            // Half a window is the most that is safe to leave unread while more comes in.
+            // Half a log is the most that is safe to leave unread while more comes in. Of the
+            // index the writer may place a half ahead of the lead, and announces some more ahead
+            // of that: half of what is left.
             const std::uint64_t rest =
                 piece.message_length > at.taken ? piece.message_length - at.taken : 0;
             result.must_take_parts = rest > view_.log_bytes() / 2 ||
                                      look.reserved - piece.log_position > view_.log_bytes() / 2 ||
-                                     look.lead - at.ordinal > view_.index_entries() / 2;
+                                     look.lead - at.ordinal > view_.index_entries() / 4;
             return result;
         }
     }

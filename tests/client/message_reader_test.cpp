@@ -331,8 +331,27 @@ TEST_F(ReaderTest, AMessageTooLongForTheWindowMustBeTakenInParts) {
     EXPECT_EQ(got, message);
 }
 
-TEST_F(ReaderTest, AHalfFullIndexAlsoAsksForParts) {
-    for (std::uint32_t i = 0; i < kEntries / 2; ++i)
+TEST_F(ReaderTest, AMessageOfManySmallFragmentsIsTakenInPartsBeforeItsEntriesAreAnnounced) {
+    // As a worker does: half an index ahead of the lead may be placed, a 64th more is announced.
+    constexpr std::uint64_t kAhead = kEntries / 2 + kEntries / 64;
+    std::string got;
+    for (std::uint32_t i = 0; i < 4 * kEntries; ++i) {
+        window->reserve(1, kAhead);
+        window->add("x", i == 0 ? kEntryMessageBegin : 0, 5 * kEntries);
+        // One that looks only now and then.
+        if (i % (kEntries / 8) != 0) continue;
+        std::string part = read();
+        if (result.must_take_parts) part = read(4096, kReadPart);
+        ASSERT_TRUE(result.status == ReadStatus::empty ||
+                    result.status == ReadStatus::message_continues)
+            << i;
+        got += part;
+    }
+    EXPECT_GT(got.size(), 3 * kEntries);
+}
+
+TEST_F(ReaderTest, AQuarterOfTheIndexAlsoAsksForParts) {
+    for (std::uint32_t i = 0; i < kEntries / 4; ++i)
         window->add("x", i == 0 ? kEntryMessageBegin : 0, 1000);
     read();
     EXPECT_FALSE(result.must_take_parts);
