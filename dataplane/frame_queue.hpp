@@ -72,7 +72,7 @@ class FrameQueue {
         moved.adjoins = false;
         this->frame(ready_) = frame;
         const std::size_t place = commit();
-        this->frame(ready_).adjoins = false;
+        if (ready_ < have_) this->frame(ready_).adjoins = false;
         // It was looped when it was first queued.
         if (looped_ == place) looped_ = ready_;
         return true;

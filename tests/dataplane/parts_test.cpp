@@ -193,6 +193,22 @@ TEST_F(FrameQueueTest, AFrameFromElsewhereLinesUpBehindTheWrittenOnes) {
     EXPECT_EQ(queue.returns().size(), 15u);
 }
 
+TEST_F(FrameQueueTest, AFrameFromElsewhereTakesTheLastPlaceOfTheLapAndTouchesNothingBehindIt) {
+    const std::size_t capacity = queue.capacity();
+    lend(static_cast<int>(capacity));
+    for (std::size_t i = 0; i < capacity; ++i) queue.commit();
+    queue.set_looped(capacity);
+    queue.left(capacity);
+    lend(static_cast<int>(capacity) - 1);
+    for (std::size_t i = 0; i + 1 < capacity; ++i) queue.commit();
+    engine::TxFrame foreign;
+    foreign.handle = reinterpret_cast<void*>(std::uintptr_t{99});
+    ASSERT_TRUE(queue.insert(foreign));
+    EXPECT_EQ(queue.room_count(), 0u);
+    EXPECT_EQ(number_of(queue.frame(capacity - 1)), 99);
+    EXPECT_FALSE(queue.insert(foreign));
+}
+
 TEST_F(FrameQueueTest, OrderAndRoomLastThroughAnyNumberOfLaps) {
     engine::Random random(21);
     std::printf("seed 21\n");
