@@ -40,7 +40,8 @@ bool Receiver::Parts::run_possible() const {
 
 void Receiver::prefetch() const {
     const Parts& r = *parts_;
-    __builtin_prefetch(&r.kernels);
+    __builtin_prefetch(parts_.get());
+    __builtin_prefetch(&r.room_refused, 1);
     __builtin_prefetch(&r.end, 1);
     __builtin_prefetch(&r.statistics, 1);
     __builtin_prefetch(&r.meter, 1);
