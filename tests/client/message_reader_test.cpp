@@ -336,8 +336,8 @@ TEST_F(ReaderTest, AMessageOfManySmallFragmentsIsTakenInPartsBeforeItsEntriesAre
     constexpr std::uint64_t kAhead = kEntries / 2 + kEntries / 64;
     std::string got;
     for (std::uint32_t i = 0; i < 4 * kEntries; ++i) {
-        window->reserve(1, kAhead);
         window->add("x", i == 0 ? kEntryMessageBegin : 0, 5 * kEntries);
+        window->reserve(1, kAhead);
         // One that looks only now and then.
         if (i % (kEntries / 8) != 0) continue;
         std::string part = read();
