@@ -53,7 +53,10 @@ class ParityRepairs {
              RepairService& service, Nanos now, SourceStatistics& statistics) {
         const bool list = packet.options.has(wire::OptionBit::nak_list);
         const std::size_t listed = list ? packet.options.nak_list.count : 0;
-        const Nanos merge = service.hold().hold();
+        const std::uint8_t mark = RepairService::mark(requester);
+        RepairHold& hold = service.hold();
+        bool crosses = listed < RepairService::kCatchingUp;
+        bool fresh = false, in_vain = false;
         for (std::size_t i = 0; i <= listed; ++i) {
             const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
             ++statistics.naks_received;
@@ -67,16 +70,35 @@ class ParityRepairs {
             }
             Group& g = at(group);
             if (g.wanted < count && !service.admit(requester, window, now, statistics)) continue;
-            if (count > g.asked || now - g.ncf_at >= service.hold().confirm_gap()) {
+            if (count > g.asked || now - g.ncf_at >= hold.confirm_gap()) {
                 g.asked = std::max(g.asked, count);
                 confirms_.insert(group / k_);
             }
             if (g.parity_at != SendWindow::kLongAgo) ++statistics.naks_after_rdata;
-            // A NAK that crossed the parity it asks for needs no more of it.
-            if (g.wanted == 0 && now - g.parity_at < merge) continue;
+            fresh |= g.requester == 0;
+            const bool again = g.requester == mark;
+            in_vain |= again && g.held;
+            g.held = false;
+            if (g.wanted == 0 && g.parity_at != SendWindow::kLongAgo) {
+                if (!again && crosses) {
+                    hold.crossed(now - g.parity_at);
+                    crosses = false;  // once a NAK: a list left once
+                }
+                // A NAK that crossed the parity it asks for needs no more of it. Who asks once more
+                // did not cross it.
+                if (now - g.parity_at < hold.repair_gap(0, again)) {
+                    g.requester = mark;
+                    g.held = true;
+                    continue;
+                }
+            }
+            if (g.wanted == 0) g.requester = mark;
             want(g, count);
             if (g.closed && g.wanted > 0) service.want_parity(group);
         }
+        // Where only parity is asked for, nothing else teaches how long to hold it.
+        if (fresh && listed < RepairService::kCatchingUp) hold.fresh();
+        if (in_vain) hold.in_vain();
         statistics.naks_outstanding = service.pending().count();
     }
 
@@ -123,6 +145,8 @@ class ParityRepairs {
         std::uint8_t wanted = 0;                 // parity packets that wait to be sent
         std::uint8_t asked = 0;                  // largest count of the NAKs they answer
         std::uint8_t size = 0;                   // data packets, when closed
+        std::uint8_t requester = 0;              // mark of the address that asked last for more
+        bool held = false;                       // `requester` was left unanswered: parity had gone
         bool closed = false;
     };
 

@@ -25,13 +25,25 @@ class RepairService {
           hold_(parameters.ncf_merge_ns, parameters.repair_hold_max_ns, kHoldAtFirst),
           tuning_(parameters) {}
 
+    // From how many numbers beside the first on a NAK says nothing of paths and crowds: its sender
+    // was away or comes late. A queue that overflows drops a burst at once for everybody behind it,
+    // which is a crowd's loss and stays below; half of the longest list does not.
+    static constexpr std::size_t kCatchingUp = 32;
+
     const RepairHold& hold() const { return hold_; }
+    RepairHold& hold() { return hold_; }
     BackoffTuning& tuning() { return tuning_; }
     const BackoffTuning& tuning() const { return tuning_; }
 
     // Numbers that wait for RDATA.
     const RepairQueue& pending() const { return repairs_; }
     bool must_confirm() const { return !confirms_.empty(); }
+
+    // Eight bits of an address: two of 256 requesters are taken for one, which hides a duplicate
+    // and does nothing else. 0 is nobody.
+    static std::uint8_t mark(Address requester) {
+        return static_cast<std::uint8_t>(((requester.v4 * 0x9E3779B1u) >> 24) | 1u);
+    }
 
     // Whether this requester may cause one more repair. Asking again for what waits is free: a slow
     // source is asked often.
@@ -47,9 +59,8 @@ class RepairService {
              SourceStatistics& statistics) {
         const bool list = packet.options.has(wire::OptionBit::nak_list);
         const std::size_t listed = list ? packet.options.nak_list.count : 0;
-        // Who asks for this many was away or comes late: that others ask for the same, or don't,
-        // says nothing of paths and crowds.
         const bool learns = listed < kCatchingUp;
+        bool crosses = learns;
         bool first_asked = false, counted = false, crowded = false, in_vain = false;
         for (std::size_t i = 0; i <= listed; ++i) {
             const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
@@ -73,7 +84,7 @@ class RepairService {
             const bool repair = !repairs_.contains(ordinal) &&
                                 now - entry.rdata_at >= hold_.repair_gap(repairs, again);
             if (repair && !admit(requester, window, now, statistics)) continue;
-            switch (who_asks(entry, ordinal, mark(requester), now, learns)) {
+            switch (who_asks(entry, ordinal, mark(requester), now, crosses)) {
                 case Asks::first:
                     first_asked = true;
                     break;
@@ -148,24 +159,18 @@ class RepairService {
     // first repair is lost has its second NAK left unanswered for less than its repeat interval.
     static constexpr Nanos kHoldAtFirst = kMillisecond;
 
-    // Numbers beside the first. A queue that overflows drops a burst at once for everybody behind
-    // it, which is a crowd's loss and stays below; half of the longest list does not.
-    static constexpr std::size_t kCatchingUp = 32;
-
     enum class Asks : std::uint8_t { first, too, again };
 
-    // Eight bits of an address: two of 256 requesters are taken for one, which hides a duplicate
-    // and does nothing else. 0 is nobody.
-    static std::uint8_t mark(Address requester) {
-        return static_cast<std::uint8_t>(((requester.v4 * 0x9E3779B1u) >> 24) | 1u);
-    }
     // Whether a NAK is the first for its number, another receiver's, or a repetition.
     Asks who_asks(SendEntry& entry, std::uint64_t ordinal, std::uint8_t requester, Nanos now,
-                  bool learns) {
+                  bool& crosses) {
         const bool known = entry.requester != 0;
         const bool other = known && entry.requester != requester;
         const bool repaired = entry.rdata_at != SendWindow::kLongAgo;
-        if (other && repaired && learns) hold_.crossed(now - entry.rdata_at);
+        if (other && repaired && crosses) {
+            hold_.crossed(now - entry.rdata_at);
+            crosses = false;  // once a NAK: a list left once
+        }
         const bool alive = repairs_.contains(ordinal) ||
                            now - std::max(entry.ncf_at, entry.rdata_at) < hold_.hold();
         if (known && alive) return other ? Asks::too : Asks::again;

@@ -14,7 +14,7 @@ constexpr Address kRequester = Address::from_octets(10, 0, 0, 7);
 class ParityRepairsTest : public ::testing::Test {
   protected:
     static SourceParameters parameters() {
-        SourceParameters p;
+        SourceParameters p = profile(ProfileName::lan).source;
         p.window_packets = 64;
         p.parity.group_size = kGroup;
         p.parity.block_size = 8;
@@ -33,12 +33,13 @@ class ParityRepairsTest : public ::testing::Test {
     void close(std::uint64_t group, std::uint8_t size = kGroup) {
         repairs.close(group, size, window.trail(), service);
     }
-    void ask(std::uint64_t group, std::uint32_t count, Nanos at = kSecond) {
+    void ask(std::uint64_t group, std::uint32_t count, Nanos at = kSecond,
+             Address requester = kRequester) {
         wire::Packet nak{};
         nak.type = wire::Type::nak;
         nak.flags = wire::kOptParity;
         nak.sqn = static_cast<Sqn>(group) | (count - 1);
-        repairs.nak(nak, kRequester, window, service, at, statistics);
+        repairs.nak(nak, requester, window, service, at, statistics);
     }
 
     SendWindow window{64, 0};
@@ -112,6 +113,38 @@ TEST_F(ParityRepairsTest, OneConfirmationNamesTheLargestCountOfEachGroup) {
     EXPECT_EQ(sqns[0], static_cast<Sqn>(first) + 2);
     EXPECT_EQ(sqns[1], static_cast<Sqn>(first) + kGroup + 1);
     EXPECT_FALSE(repairs.must_confirm());
+}
+
+TEST_F(ParityRepairsTest, WhoAsksOnceMoreDidNotCrossTheParityItAsksFor) {
+    constexpr Address kOther = Address::from_octets(10, 0, 0, 9);
+    send(kGroup);
+    close(first);
+    ask(first, 1);
+    repairs.sent(first, kSecond);
+    const Nanos hold = service.hold().hold();
+    ask(first, 1, kSecond + hold / 2, kOther);
+    EXPECT_FALSE(repairs.wanted(first)) << "another's NAK crossed it";
+    ask(first, 1, kSecond + hold / 2 + hold / 4, kOther);
+    EXPECT_TRUE(repairs.wanted(first)) << "it asks in vain otherwise";
+}
+
+TEST_F(ParityRepairsTest, WhereOnlyParityIsAskedForTheHoldFollowsWhatIsHeard) {
+    constexpr Address kOther = Address::from_octets(10, 0, 0, 9);
+    const Nanos at_first = service.hold().hold();
+    const auto lose = [&](Nanos crossing) {
+        const std::uint64_t group = window.next();
+        send(kGroup);
+        close(group);
+        ask(group, 1);
+        repairs.sent(group, kSecond);
+        service.parity_served(group);
+        if (crossing > 0) ask(group, 1, kSecond + crossing, kOther);
+    };
+    lose(at_first - 1);
+    const Nanos learnt = service.hold().hold();
+    EXPECT_GT(learnt, at_first);
+    for (int i = 0; i < 10; ++i) lose(0);
+    EXPECT_LT(service.hold().hold(), learnt);
 }
 
 }  // namespace
