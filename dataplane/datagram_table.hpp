@@ -50,6 +50,7 @@ struct DatagramSocket {
     std::uint64_t send_tail = 0;
     // While a table changes: DatagramEntry::former_tail of the next one.
     std::uint64_t former_tail = 0;
+    bool closing = false;  // the next one is without it
     engine::Publish pending;
     bool has_pending = false;
     bool failed = false;  // its sending side made no sense: nothing more is sent

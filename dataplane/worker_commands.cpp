@@ -31,6 +31,10 @@ std::size_t WorkerCore::run_commands(Nanos now) {
     while (count < kCommandsPerTurn && !stopped_ && !events_.waiting()) {
         const Command* command = link_.commands.front();
         if (command == nullptr) break;
+        if (command->kind == Command::Kind::set_datagrams &&
+            !datagrams_drained(command->datagrams, now)) {
+            break;
+        }
         run(*command, now);
         link_.commands.pop();
         ++count;
@@ -357,6 +361,7 @@ void WorkerCore::stop(Nanos now) {
     for (ReceiveSession* session : receiver_slots_) {
         if (session != nullptr) let_go(*session, WorkerEvent::Kind::receive_closed, now);
     }
+    datagrams_drained(nullptr, now);
     set_datagrams(nullptr, now);
     for (auto& on : interfaces_) {
         if (on->owned && on->has_port && !on->gone) serve_igmp(*on, now);

@@ -158,7 +158,9 @@ std::size_t WorkerCore::publish(Nanos now) {
         commit_source(session, out);
     }
     if (count > 0) turn_first_ = (turn_first_ + 1) % count;
-    if (datagrams_ != nullptr && config_.index == 0) work += send_datagrams(true, now);
+    // While a change waits its commands come first.
+    if (datagrams_ != nullptr && config_.index == 0 && drain_until_ == 0)
+        work += send_datagrams(true, now);
     return work;
 }
 
@@ -203,6 +205,7 @@ std::size_t WorkerCore::tick(Nanos now) {
 Nanos WorkerCore::next_deadline(Nanos now) const {
     if (!begun_) return now;
     if (stopped_) return kNever;
+    if (drain_until_ != 0) return now;
     Nanos at = std::min(wheel_.next_deadline(), wake_at_);
     for (const auto& outlet : outlets_) {
         if (outlet->queue.ready() > 0) return now;

@@ -232,6 +232,8 @@ class WorkerCore {
     void discard_output(Interface& on);
 
     // worker_datagrams.cpp
+    bool datagrams_drained(const DatagramTable* next, Nanos now);
+    void refuse_unsent(DatagramSocket& socket);
     void set_datagrams(const DatagramTable* table, Nanos now);
     bool match_datagram(std::uint32_t interface, std::span<const std::byte> frame,
                         const net::Datagram& datagram);
@@ -305,6 +307,7 @@ class WorkerCore {
     std::size_t snapshot_next_ = 0;
     const DatagramTable* datagrams_ = nullptr;  // control's; null: no datagram socket yet
     bool datagrams_touched_ = false;            // some socket may have to be woken
+    Nanos drain_until_ = 0;                     // the next table waits at the longest; 0: none does
     bool begun_ = false;
     bool stopped_ = false;
 };

@@ -15,6 +15,10 @@ namespace {
 // Of one socket in one turn: its share beside sessions and other sockets.
 constexpr std::size_t kSendsPerTurn = 32;
 
+// How long a change of the table may wait for the port to take what was published before it: a send
+// region of the largest size in a gigabit link's time. Commands behind it wait as long.
+constexpr Nanos kDrain = 10 * kMillisecond;
+
 // Sum over pseudo-header and UDP header; `udp` begins at the header (RFC 768).
 std::uint32_t udp_sum(Address source, Address destination, std::span<const std::byte> udp) {
     std::uint32_t sum = net::internet_sum(udp);
@@ -83,20 +87,53 @@ bool append(DatagramSocket& socket, const ipc::ReceivedDatagram& head,
 
 }  // namespace
 
+// Whether the table may change. What was published before the change goes by the table of then: of
+// sockets that close, everything. A turn's frames are not enough for that, so the command stays
+// where it is for as many turns as it takes, up to kDrain.
+bool WorkerCore::datagrams_drained(const DatagramTable* next, Nanos now) {
+    if (datagrams_ == nullptr || config_.index != 0) return true;
+    if (drain_until_ == 0) {
+        drain_until_ = now + kDrain;
+        for (const DatagramEntry& entry : datagrams_->entries) {
+            DatagramSocket& socket = *entry.socket;
+            // Partner: the client's release of tail. What it publishes from here on is too late.
+            socket.former_tail = socket.send_region->tail.load(std::memory_order_acquire);
+            socket.closing = true;
+        }
+        if (next != nullptr) {
+            for (const DatagramEntry& entry : next->entries) {
+                entry.socket->former_tail = entry.former_tail;
+                entry.socket->closing = false;
+            }
+        }
+    }
+    for (std::size_t i = 0; i < kLent / kSendsPerTurn && send_datagrams(false, now) > 0; ++i) {
+    }
+    const auto waits = [](const DatagramEntry& entry) {
+        const DatagramSocket& socket = *entry.socket;
+        return !socket.failed && socket.send_position < socket.former_tail;
+    };
+    return now >= drain_until_ ||
+           std::none_of(datagrams_->entries.begin(), datagrams_->entries.end(), waits);
+}
+
+// What a socket that closes could not send in time.
+void WorkerCore::refuse_unsent(DatagramSocket& socket) {
+    if (!socket.closing || socket.failed) return;
+    std::uint64_t count = socket.has_pending ? 1 : 0;
+    engine::Publish record;
+    while (socket.cutter.cut(socket.send_tail, {&record, 1}) > 0) ++count;
+    socket.has_pending = false;
+    socket.refused.add(count);
+    counters().datagrams_refused.add(count);
+}
+
 // Takes the new table and what IGMP tells by it; the control thread gets the former back.
 void WorkerCore::set_datagrams(const DatagramTable* table, Nanos now) {
     const DatagramTable* const former = datagrams_;
-    // What was published before the change goes by the table of then, as far as the port takes it:
-    // of sockets that close, everything.
     if (former != nullptr && config_.index == 0) {
-        for (const DatagramEntry& entry : former->entries)
-            entry.socket->former_tail = ~std::uint64_t{0};
-        if (table != nullptr) {
-            for (const DatagramEntry& entry : table->entries)
-                entry.socket->former_tail = entry.former_tail;
-        }
-        for (std::size_t i = 0; i < kLent / kSendsPerTurn && send_datagrams(false, now) > 0; ++i) {
-        }
+        for (const DatagramEntry& entry : former->entries) refuse_unsent(*entry.socket);
+        drain_until_ = 0;
     }
     datagrams_ = table;
     const auto before = [](const DatagramFilter& a, const DatagramFilter& b) {
