@@ -36,6 +36,7 @@ void NakScheduler::clear(Nanos now) {
     path.longest_path = kLongestPath;
     confirmation_ = RoundTrip(path);
     repair_ = RoundTrip(bounds(parameters_, parameters_.nak_rdata_ns));
+    early_ncf_ = false;
     pace_ = RepairPace{};
     waiting_ncf_ = waiting_data_ = 0;
     losses_ = repairs_ = suppressed_ = 0;
@@ -83,14 +84,22 @@ void NakScheduler::cancel(std::uint64_t ordinal) {
 
 void NakScheduler::measure(const Slot& slot, Nanos now) {
     if (slot.data_waits > 0) return;
-    if (slot.ncf_retries == 0) return confirmation_.sample(now - slot.since);
+    if (slot.ncf_retries == 0) {
+        early_ncf_ = false;
+        return confirmation_.sample(now - slot.since);
+    }
     // It may answer any of several NAKs (Karn). That it answers an earlier one is sure where
     // nothing was measured yet whose timeout were right, and where it comes sooner after the last
     // one than the path allows: then the first NAK is what a path longer than all waits has to be
     // measured from, or none would ever be.
-    if (!confirmation_.measured() || now - slot.since < confirmation_.mean() / 2) {
-        confirmation_.sample(now - slot.asked_at);
-    }
+    const Nanos wait = now - slot.asked_at;
+    if (!confirmation_.measured()) return confirmation_.sample(wait);
+    // Where NAKs and NCFs are lost the wait since the first NAK is that of many timeouts, which
+    // would grow with what is measured: only one early NCF after the other tells of a longer path,
+    // and twice what was known at the most.
+    const bool early = now - slot.since < confirmation_.mean() / 2;
+    if (early && early_ncf_) confirmation_.sample(std::min(wait, 2 * confirmation_.mean()));
+    early_ncf_ = early;
 }
 
 void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {

@@ -119,6 +119,40 @@ TEST(NakSchedulerPath, APathLongerThanItsWaitsIsMeasuredFromTheFirstNak) {
     EXPECT_GT(naks.confirmation().mean(), kPath / 2);
 }
 
+// NAKs and their NCFs get lost; the one NCF that comes answers the last of them, or another's.
+TEST(NakSchedulerPath, LostConfirmationsDoNotLengthenThePathStepByStep) {
+    NakScheduler naks(profile(ProfileName::lan).receiver, 64);
+    Random random{5};
+    constexpr Nanos kPath = kMillisecond;
+    std::uint64_t ordinals[63];
+    // Asked for until `naks_lost` NAKs are gone; the NCF comes `wait` after the last.
+    const auto lose = [&](std::uint64_t loss, std::size_t naks_lost, Nanos wait) {
+        Nanos now = static_cast<Nanos>(loss) * kSecond;
+        naks.open(kBase + loss, now);
+        for (std::size_t sent = 0; sent <= naks_lost; now += kTick) {
+            std::uint32_t budget = 1000;
+            sent += naks.run(now, kBase + loss, random, budget, ordinals).count;
+        }
+        naks.confirmed(kBase + loss, now + wait);
+        naks.close(kBase + loss, now + wait);
+    };
+    std::uint64_t loss = 0;
+    for (; loss < 10; ++loss) lose(loss, 0, kPath);
+    const Nanos known = naks.confirmation().mean();
+    // An early one between prompt ones.
+    for (; loss < 50; loss += 2) {
+        lose(loss, 3, kPath / 10);
+        lose(loss + 1, 0, kPath);
+    }
+    EXPECT_LE(naks.confirmation().mean(), known + known / 4);
+    // One after the other: at most an eighth more each.
+    const Nanos before = naks.confirmation().mean();
+    lose(loss++, 5, kPath / 10);
+    lose(loss++, 5, kPath / 10);
+    EXPECT_GT(naks.confirmation().mean(), before);
+    EXPECT_LE(naks.confirmation().mean(), before + before / 8);
+}
+
 TEST(NakSchedulerPath, ANeighboursNakMeasuresThePathForUs) {
     NakScheduler naks(profile(ProfileName::lan).receiver, 64);
     naks.open(kBase, kMillisecond);
