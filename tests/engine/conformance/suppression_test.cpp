@@ -245,8 +245,16 @@ TEST_F(SourceAlone, NakListOf63IsConfirmedByOneListAndRepairedWhole) {
     ASSERT_EQ(ncfs.size(), 1u);
     EXPECT_EQ(named(ncfs[0]), sqns);
     EXPECT_EQ(tick(FrameKind::rdata).size(), 63u);
-    const std::uint64_t before = source->statistics().nak_backoff_us;
-    EXPECT_EQ(before, 366u) << "one list is one measurement";
+    EXPECT_EQ(source->statistics().nak_backoff_us, 400u)
+        << "who asks for so many was away: that nobody else asks says nothing of the crowd";
+}
+
+TEST_F(SourceAlone, AListIsOneMeasurementOfTheCrowd) {
+    std::vector<Sqn> sqns;
+    for (Sqn i = 0; i < 20; ++i) sqns.push_back(100 + i);
+    hear(nak(sqns));
+    tick(FrameKind::rdata);
+    EXPECT_EQ(source->statistics().nak_backoff_us, 366u);
 }
 
 TEST_F(SourceAlone, AListThatNamesOneNumberOftenIsRepairedOnce) {
