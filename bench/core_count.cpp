@@ -4,8 +4,9 @@
 // WHAT: receive-STAGE-TSDU (receive-worker-100, receive-decode-2, ...), receive-packed-OCTETS,
 // receive-sessions-COUNT-RUN (TSDU 100, so many sessions in turn, RUN packets of each in a row),
 // send-OCTETS, send-packed-OCTETS, send-local-READERS (packed, 100 octets, through the worker's
-// copy to so many readers), publish-OCTETS. Prints what it did, one line of JSON: packets and
-// messages that ran inside fanfare_counted().
+// copy to so many readers), publish-OCTETS, receive-hostile-KIND (TSDU 100, a refused packet behind
+// each good one), idle (a worker's turns that find nothing). Prints what it did, one line of JSON:
+// packets and messages that ran inside fanfare_counted().
 #include <charconv>
 #include <cstdio>
 #include <exception>
@@ -61,6 +62,10 @@ Done receive(std::string_view what, std::uint64_t packets, const checksum::Kerne
     if (take(what, "packed-")) {
         plan.message = number(what);
         plan.tsdu = 1400;
+    } else if (take(what, "hostile-")) {
+        // A refused packet behind each good one.
+        plan.tsdu = 100;
+        plan.hostile = static_cast<Hostile>(number(what));
     } else if (take(what, "sessions-")) {
         const std::size_t dash = what.find('-');
         if (dash == std::string_view::npos) throw std::runtime_error("no run after the sessions");
@@ -128,6 +133,18 @@ Done send(std::string_view what, std::uint64_t packets, const checksum::Kernels&
     return done;
 }
 
+// Turns that find nothing to do.
+Done idle(std::uint64_t turns, const checksum::Kernels& kernels) {
+    SendCorePlan plan;
+    plan.kernels = &kernels;
+    SendCore core(plan);
+    core.turn();
+    fanfare_counted([&] {
+        for (std::uint64_t i = 0; i < turns; ++i) core.turn();
+    });
+    return {turns, turns};
+}
+
 checksum::Level level_of(std::string_view name) {
     if (name == "scalar") return checksum::Level::scalar;
     if (name == "avx2") return checksum::Level::avx2;
@@ -153,6 +170,8 @@ int main(int argc, char** argv) {
             done = receive(what, packets, kernels);
         } else if (take(what, "send-")) {
             done = send(what, packets, kernels, false);
+        } else if (what == "idle") {
+            done = idle(packets, kernels);
         } else if (take(what, "publish-")) {
             done = send(what, packets, kernels, true);
         } else {

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes the figures of docs/performance.md from a stored run, so that no figure there is typed by hand.
 
-    document.py [RUN.json] [--check]
+    document.py [RUN.json [POINTS.json]] [--check]
 
 RUN.json is what `scripts/bench goals instructions --json RUN.json` stored; without it docs/performance.json counts,
-which is where a given one is copied to. --check: says whether the page is what the stored run makes of it.
+which is where a given one is copied to. POINTS.json is a second run's, of sweeps: its points are taken, and where and
+when they were measured is told beside them. --check: says whether the page is what the stored run makes of it.
 """
 import argparse
 import json
@@ -105,6 +106,8 @@ def figures(results):
         lines += ['### Copy or external segment', '', *segment_table(segments), '']
     if results.get('points'):
         lines += ['### End to end', '']
+        if 'points_machine' in results:
+            lines += [f"A run of its own: {machine(results['points_machine'])}", '']
         for title, _ in report.pictures(results):
             lines += [f'![{title}](pictures/{file_name(title)})', '']
         lines += [*point_table(results['points']), '']
@@ -129,10 +132,15 @@ def written(text, results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('run', nargs='?', type=pathlib.Path)
+    parser.add_argument('points', nargs='?', type=pathlib.Path)
     parser.add_argument('--check', action='store_true')
     a = parser.parse_args()
     if a.run and a.run.resolve() != STORED:
         shutil.copyfile(a.run, STORED)
+    if a.points:
+        known, more = json.loads(STORED.read_text()), json.loads(a.points.read_text())
+        known |= {'points': more['points'], 'points_machine': more['machine']}
+        STORED.write_text(json.dumps(known, indent=1) + '\n')
     text = PAGE.read_text()
     results = json.loads(STORED.read_text())
     new = written(text, results)
