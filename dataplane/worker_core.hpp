@@ -46,7 +46,7 @@ class WorkerCore {
     static constexpr std::size_t kDatagramShare = 128;
     // Empty frames kept ready for engines on each way out: a few bursts, so that one turn of
     // several sources and a burst of repairs fit.
-    static constexpr std::size_t kLent = 64;
+    static constexpr std::size_t kLent = 256;
     // The same for a datagram port: a share, and what of the former waits to fill a call.
     static constexpr std::size_t kDatagramLent = 192;
 

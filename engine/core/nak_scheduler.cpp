@@ -6,6 +6,8 @@ namespace fanfare::engine {
 
 namespace {
 
+// Longer than any stall or burst of losses of a path within its waits.
+constexpr Nanos kLongPathShows = 500 * kMillisecond;
 // Around the earth; a window of the lan profile lasts no longer.
 constexpr Nanos kLongestPath = 250 * kMillisecond;
 
@@ -36,7 +38,7 @@ void NakScheduler::clear(Nanos now) {
     path.longest_path = kLongestPath;
     confirmation_ = RoundTrip(path);
     repair_ = RoundTrip(bounds(parameters_, parameters_.nak_rdata_ns));
-    early_ncf_ = false;
+    retried_since_ = kNever;
     pace_ = RepairPace{};
     waiting_ncf_ = waiting_data_ = 0;
     losses_ = repairs_ = suppressed_ = 0;
@@ -85,21 +87,17 @@ void NakScheduler::cancel(std::uint64_t ordinal) {
 void NakScheduler::measure(const Slot& slot, Nanos now) {
     if (slot.data_waits > 0) return;
     if (slot.ncf_retries == 0) {
-        early_ncf_ = false;
+        retried_since_ = kNever;
         return confirmation_.sample(now - slot.since);
     }
-    // It may answer any of several NAKs (Karn). That it answers an earlier one is sure where
-    // nothing was measured yet whose timeout were right, and where it comes sooner after the last
-    // one than the path allows: then the first NAK is what a path longer than all waits has to be
-    // measured from, or none would ever be.
+    // It may answer any of several NAKs (Karn). Where NAKs and NCFs are lost the wait since the
+    // first one is that of timeouts: it would grow with what is measured, and leave no time for a
+    // repair that is lost again before the window has passed. But a path longer than all waits
+    // answers no first NAK in time: where none was for so long, it is measured from there.
+    if (retried_since_ == kNever) retried_since_ = now;
+    if (now - retried_since_ < kLongPathShows) return;
     const Nanos wait = now - slot.asked_at;
-    if (!confirmation_.measured()) return confirmation_.sample(wait);
-    // Where NAKs and NCFs are lost the wait since the first NAK is that of many timeouts, which
-    // would grow with what is measured: only one early NCF after the other tells of a longer path,
-    // and twice what was known at the most.
-    const bool early = now - slot.since < confirmation_.mean() / 2;
-    if (early && early_ncf_) confirmation_.sample(std::min(wait, 2 * confirmation_.mean()));
-    early_ncf_ = early;
+    confirmation_.sample(confirmation_.measured() ? std::min(wait, 2 * confirmation_.mean()) : wait);
 }
 
 void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {

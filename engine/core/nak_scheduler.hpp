@@ -114,7 +114,7 @@ class NakScheduler {
     std::uint64_t mask_;
     TimingWheel wheel_;
     RoundTrip confirmation_;
-    bool early_ncf_ = false;  // the last one came sooner after a retry than the path allows
+    Nanos retried_since_ = kNever;  // when NCFs began to come behind retries alone
     RoundTrip repair_;
     RepairPace pace_;
     std::uint32_t waiting_ncf_ = 0;
