@@ -7,7 +7,7 @@ namespace fanfare::engine {
 namespace {
 
 // Longer than any stall or burst of losses of a path within its waits.
-constexpr Nanos kLongPathShows = 500 * kMillisecond;
+constexpr Nanos kLongPathShows = 200 * kMillisecond;
 // Around the earth; a window of the lan profile lasts no longer.
 constexpr Nanos kLongestPath = 250 * kMillisecond;
 
@@ -97,7 +97,8 @@ void NakScheduler::measure(const Slot& slot, Nanos now) {
     if (retried_since_ == kNever) retried_since_ = now;
     if (now - retried_since_ < kLongPathShows) return;
     const Nanos wait = now - slot.asked_at;
-    confirmation_.sample(confirmation_.measured() ? std::min(wait, 2 * confirmation_.mean()) : wait);
+    confirmation_.sample(confirmation_.measured() ? std::min(wait, 2 * confirmation_.mean())
+                                                  : wait);
 }
 
 void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {
