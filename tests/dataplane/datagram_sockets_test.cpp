@@ -282,13 +282,13 @@ TEST_F(WorkerDatagrams, AllThatWasSentBeforeACloseLeaves) {
     member.join(kGroup);
     give(near, {&closes, &stays});
     give(far, {&member});
-    for (int i = 0; i < 200; ++i) ASSERT_TRUE(closes.say("x", kGroup));
+    for (int i = 0; i < 400; ++i) ASSERT_TRUE(closes.say("x", kGroup));
     queue(near, {&stays});
     ASSERT_TRUE(stays.say("after", kGroup));
     settle();
-    EXPECT_EQ(near.counters().datagrams_sent.get(), 201u);
+    EXPECT_EQ(near.counters().datagrams_sent.get(), 401u);
     EXPECT_EQ(near.counters().datagrams_refused.get(), 0u);
-    EXPECT_EQ(closes.socket->sent.get(), 200u);
+    EXPECT_EQ(closes.socket->sent.get(), 400u);
 }
 
 TEST_F(WorkerDatagrams, APortThatTakesNothingHoldsACloseUpForAWhileAndWhatIsLostIsCounted) {
@@ -296,12 +296,12 @@ TEST_F(WorkerDatagrams, APortThatTakesNothingHoldsACloseUpForAWhileAndWhatIsLost
     Program closes(1);
     give(near, {&closes});
     near.port().takes_at_most = 0;
-    for (int i = 0; i < 200; ++i) ASSERT_TRUE(closes.say("x", kGroup));
+    for (int i = 0; i < 400; ++i) ASSERT_TRUE(closes.say("x", kGroup));
     queue(near, {});
     network.run(kSecond);
     EXPECT_EQ(near.events.back().kind, WorkerEvent::Kind::datagrams_replaced);
     EXPECT_GT(closes.socket->refused.get(), 0u);
-    EXPECT_EQ(closes.socket->sent.get() + closes.socket->refused.get(), 200u);
+    EXPECT_EQ(closes.socket->sent.get() + closes.socket->refused.get(), 400u);
     EXPECT_EQ(near.counters().datagrams_refused.get(), closes.socket->refused.get());
 }
 
