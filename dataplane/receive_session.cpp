@@ -53,7 +53,7 @@ void ReceiveSession::reserve() {
     room_ = receiver.open_burst(burst_bytes);
     receiver.prefetch_room(burst_bytes);
     // Readers hold this line: what takes it back overlaps with the fetch of the room.
-    __builtin_prefetch(&region_->lead, 1);
+    prefetch_to_write(&region_->lead);
     if (room_.log_position <= announced_.log_position && room_.ordinal <= announced_.ordinal) {
         return;
     }

@@ -13,6 +13,7 @@
 #include "dataplane/snapshot.hpp"
 #include "engine/core/local_repairer.hpp"
 #include "engine/core/receiver.hpp"
+#include "engine/prefetch.hpp"
 
 namespace fanfare::dataplane {
 
@@ -41,8 +42,8 @@ struct alignas(ipc::kCacheLine) ReceiveSession {
     }
     // Fetches what the worker looks at for each burst: the first two lines.
     void prefetch() const {
-        __builtin_prefetch(this, 1);
-        __builtin_prefetch(reinterpret_cast<const std::byte*>(this) + ipc::kCacheLine, 1);
+        prefetch_to_write(this);
+        prefetch_to_write(reinterpret_cast<const std::byte*>(this) + ipc::kCacheLine);
     }
     // Whether a packet of the session's TSI came the session's way.
     bool heard_on(std::uint32_t on, std::uint16_t udp, Address to) const {

@@ -116,12 +116,11 @@ class alignas(ipc::kCacheLine) Worker {
                 if (queue.have() == 0) core_.send_outbound_ring(*outlet);
                 continue;
             }
-            const std::size_t most = core_.lent_most(*outlet);
-            if (!core_.has_port(outlet->interface) || queue.room_count() >= most / 2 ||
-                queue.have() >= most) {
+            if (!core_.has_port(outlet->interface) || queue.room_count() >= WorkerCore::kLent / 2 ||
+                queue.have() >= WorkerCore::kLent) {
                 continue;
             }
-            const auto places = queue.places().first(most - queue.have());
+            const auto places = queue.places().first(WorkerCore::kLent - queue.have());
             queue.added(ports_[outlet->interface]->allocate(places));
         }
     }

@@ -17,7 +17,6 @@ constexpr std::size_t kListens = 4096;
 constexpr std::uint32_t kReaders = 8192;
 // Frames from the ARP table join those that were lent.
 constexpr std::size_t kQueuePlaces = WorkerCore::kLent + 64;
-constexpr std::size_t kDatagramQueuePlaces = WorkerCore::kDatagramLent + 64;
 
 std::vector<std::uint32_t> free_slots(std::uint32_t count) {
     std::vector<std::uint32_t> slots(count);
@@ -75,8 +74,7 @@ WorkerCore::WorkerCore(const WorkerConfig& config, WorkerLink& link,
         if (i < facts.size() && facts[i]) {
             on.has_port = true;
             set_facts(i, *facts[i]);
-            outlets_.push_back(
-                std::make_unique<Outlet>(on.datagrams ? kDatagramQueuePlaces : kQueuePlaces));
+            outlets_.push_back(std::make_unique<Outlet>(kQueuePlaces));
             on.outlet = outlets_.back().get();
             on.outlet->interface = i;
         } else {

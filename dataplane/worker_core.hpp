@@ -45,10 +45,9 @@ class WorkerCore {
     // segments that one takes, as a call costs as much as some ten packets.
     static constexpr std::size_t kDatagramShare = 128;
     // Empty frames kept ready for engines on each way out: a few bursts, so that one turn of
-    // several sources and a burst of repairs fit.
+    // several sources, or a datagram share and what of the former waits to fill a call, leaves room
+    // for a burst of repairs. With 64 a port that was full left repairs none.
     static constexpr std::size_t kLent = 256;
-    // The same for a datagram port: a share, and what of the former waits to fill a call.
-    static constexpr std::size_t kDatagramLent = 192;
 
     // facts[i] is empty where this worker has no queue on interface i. All arguments but `facts`
     // outlive it.
@@ -65,11 +64,6 @@ class WorkerCore {
         std::uint32_t interface = 0;  // of the port
         std::uint32_t peer = 0;       // the worker behind the ring
     };
-    // Empty frames that it is to have at most.
-    std::size_t lent_most(const Outlet& outlet) const {
-        const bool datagrams = outlet.ring == nullptr && interfaces_[outlet.interface]->datagrams;
-        return datagrams ? kDatagramLent : kLent;
-    }
 
     // The parts of one turn, in order. Each returns how much it did.
     void begin(Nanos now);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "engine/core/receiver_parts.hpp"
+#include "engine/prefetch.hpp"
 #include "engine/wire/plain_data.hpp"
 
 namespace fanfare::engine {
@@ -41,10 +42,10 @@ bool Receiver::Parts::run_possible() const {
 void Receiver::prefetch() const {
     const Parts& r = *parts_;
     __builtin_prefetch(parts_.get());
-    __builtin_prefetch(&r.room_refused, 1);
-    __builtin_prefetch(&r.end, 1);
-    __builtin_prefetch(&r.statistics, 1);
-    __builtin_prefetch(&r.meter, 1);
+    prefetch_to_write(&r.room_refused);
+    prefetch_to_write(&r.end);
+    prefetch_to_write(&r.statistics);
+    prefetch_to_write(&r.meter);
     r.window.prefetch();
 }
 

@@ -24,6 +24,7 @@
 #include "control/control_socket.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/memory.hpp"
+#include "tests/forked_holder.hpp"
 
 namespace fanfare::control {
 namespace {
@@ -189,22 +190,13 @@ TEST_F(LoopTest, a_socket_ends_when_its_last_descriptor_is_closed) {
 TEST_F(LoopTest, a_duplicate_in_another_process_keeps_a_socket_alive) {
     Client client(path);
     const auto id = client.socket();
-    int until[2];
-    ASSERT_EQ(::pipe(until), 0);
-    const pid_t child = ::fork();
-    if (child == 0) {
-        ::close(until[1]);
-        char octet;
-        (void)!::read(until[0], &octet, 1);
-        ::_exit(0);
-    }
-    ::close(until[0]);
+    fanfare::test::ForkedHolder child;
+    ASSERT_TRUE(child.holds());
     client.passed.clear();
     std::this_thread::sleep_for(
         std::chrono::milliseconds(300));  // three sweeps that must not end it
     EXPECT_TRUE(client.stands(id));
-    ::close(until[1]);
-    ::waitpid(child, nullptr, 0);
+    EXPECT_TRUE(child.end());
     EXPECT_TRUE(client.goes(id));
 }
 

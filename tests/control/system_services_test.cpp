@@ -13,6 +13,8 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "tests/forked_holder.hpp"
+
 namespace fanfare::control {
 namespace {
 
@@ -67,21 +69,12 @@ TEST(SystemServicesTest, a_hang_up_shows_although_a_forked_child_holds_the_end_t
     services.share_process();
     int ours = -1, theirs = -1;
     ASSERT_EQ(services.make_endpoint(ours, theirs), 0);
-    int until[2];
-    ASSERT_EQ(::pipe(until), 0);
-    const pid_t child = ::fork();
-    if (child == 0) {
-        ::close(until[1]);
-        char octet;
-        (void)!::read(until[0], &octet, 1);
-        ::_exit(0);
-    }
-    ::close(until[0]);
+    fanfare::test::ForkedHolder child;
+    ASSERT_TRUE(child.holds());
     services.hang_up(ours);
     EXPECT_NE(shown(theirs) & POLLHUP, 0);
     EXPECT_EQ(shown(theirs) & POLLERR, 0) << "the kernel says so when the last end is closed";
-    ::close(until[1]);
-    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    ASSERT_TRUE(child.end());
     EXPECT_EQ(shown(theirs) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
     services.close_descriptor(ours);
     services.close_descriptor(theirs);

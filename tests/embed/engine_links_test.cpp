@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +12,8 @@
 
 #include "embed/engine.hpp"
 #include "fanfare/fanfare.hpp"
+#include "tests/embed/turn_until.hpp"
+#include "tests/forked_holder.hpp"
 
 namespace fanfare::embed {
 namespace {
@@ -26,16 +27,6 @@ void shell(const std::string& command) {
 void add_pair(const std::string& one, const std::string& other) {
     shell("ip link add name " + one + " type veth peer name " + other + " && ip link set " + one +
           " up && ip link set " + other + " up");
-}
-
-template <typename Done>
-bool turn_until(Engine& engine, Done&& done) {
-    const Nanos until = engine.now() + 10 * kSecond;
-    while (!done()) {
-        if (engine.now() > until) return false;
-        engine.poll();
-    }
-    return true;
 }
 
 int connected() {
@@ -108,21 +99,12 @@ TEST(EmbeddedEngineLinks, AreWatchedAsTheDaemonWatchesThem) {
     EXPECT_TRUE(says("interface udp (v4) is there")) << said;
 
     // A child that was forked holds the engine's descriptors, which hides no reset.
-    int until[2];
-    ASSERT_EQ(::pipe(until), 0);
-    const pid_t child = ::fork();
-    if (child == 0) {
-        ::close(until[1]);
-        char octet;
-        (void)!::read(until[0], &octet, 1);
-        ::_exit(0);
-    }
-    ::close(until[0]);
+    fanfare::test::ForkedHolder child;
+    ASSERT_TRUE(child.holds());
     shell("ip link del v0");
     EXPECT_TRUE(turn_until(*engine, [&] { return (shown(third) & POLLHUP) != 0; }));
     EXPECT_TRUE(says("interface one (v0) has gone")) << said;
-    ::close(until[1]);
-    EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+    EXPECT_TRUE(child.end());
     for (const int fd : {first, second, third}) EXPECT_EQ(fanfare_close(fd), 0);
 }
 

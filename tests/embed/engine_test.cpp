@@ -9,20 +9,10 @@
 #include <vector>
 
 #include "fanfare/fanfare.hpp"
+#include "tests/embed/turn_until.hpp"
 
 namespace fanfare::embed {
 namespace {
-
-// Turns the engine until `done` or ten seconds have passed.
-template <typename Done>
-bool turn_until(Engine& engine, Done&& done) {
-    const Nanos until = engine.now() + 10 * kSecond;
-    while (!done()) {
-        if (engine.now() > until) return false;
-        engine.poll();
-    }
-    return true;
-}
 
 TEST(EmbeddedEngine, CarriesMessagesToAReceiverOfTheSameProgramWithoutADaemon) {
     control::Config config;
