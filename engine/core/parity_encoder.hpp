@@ -20,6 +20,7 @@ class ParityEncoder {
   public:
     // Rows `first` .. `first + rows - 1` of groups of `k` packets of at most `largest` octets.
     // Packet number `place` of a group that was left out counts as zeros, in payload and symbol.
+    // The field has 255 points: k + first + rows is at most that.
     ParityEncoder(std::size_t k, std::size_t rows, std::size_t largest,
                   const fec::Kernels& kernels);
 
@@ -30,7 +31,8 @@ class ParityEncoder {
         longest_ = shortest_ = 0;
         fragments_ = packed_ = false;
     }
-    // Makes the rows those of parity packets `first` .. on. Costs k multiplications a row.
+    // Makes the rows those of parity packets `first` .. on, k + first + rows <= 255. Costs k
+    // multiplications a row.
     void set_rows(std::size_t first);
     // Packet number `place` (0 .. k-1, ascending): `payload` of `length` octets, at most `largest`.
     void fold(std::size_t place, const ParitySymbol& symbol, bool fragment, bool packed,

@@ -32,6 +32,10 @@ TEST(ParityEncoder, PacketsOfOneLengthMakeTheRowsOfTheVectors) {
     EXPECT_EQ(payload_of(encoder, 0), from_hex("2225282b2e717477"));
     EXPECT_EQ(payload_of(encoder, 1), from_hex("4245484b4ed1d4d7"));
     EXPECT_EQ(payload_of(encoder, 2), from_hex("8285888b8e8c898a"));
+}
+
+TEST(ParityEncoder, TheLastRowOfTheFieldIsThatOfTheVectors) {
+    ParityEncoder encoder(2, 1, 64, fec::best_kernels());
     encoder.set_rows(252);
     encoder.begin();
     fold(encoder, 0, from_hex("0205080b0e111417"));
