@@ -1,8 +1,11 @@
 """The harness judges, sums up and draws as it says it does; nothing is measured here."""
 import pathlib
+import re
 import sys
+import tempfile
 import tomllib
 import unittest
+import unittest.mock
 import xml.dom.minidom
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -79,6 +82,47 @@ class Drawing(unittest.TestCase):
         self.assertIn('| G0 | rate & <more> | at least 4 | 5 M/s | 5 | peer: 1 M/s | reached |', text)
         self.assertIn('not measured (no <root>)', text)
         self.assertEqual(document.written(text, self.RESULTS), text)
+
+    def test_each_plot_is_a_picture_that_stands_alone(self):
+        drawn = dict(report.pictures(self.RESULTS))
+        self.assertEqual(len(drawn), report.page(self.RESULTS).count('<svg'))
+        for svg in drawn.values():
+            root = xml.dom.minidom.parseString(svg).documentElement
+            self.assertEqual((root.tagName, root.namespaceURI), ('svg', 'http://www.w3.org/2000/svg'))
+            style = root.getElementsByTagName('style')[0].firstChild.data
+            for line in root.getElementsByTagName('polyline'):
+                self.assertIn(f".{line.getAttribute('class').split()[0]} {{ stroke: var(--c", style)
+            self.assertIn('--c0: #', style)
+
+    def test_the_document_shows_each_picture_by_the_name_it_is_stored_under(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder) / 'pictures'
+            with unittest.mock.patch.object(document, 'PICTURES', folder):
+                document.draw({**self.RESULTS, 'points': []})
+                (folder / 'of-an-earlier-run.svg').write_text('old')
+                document.draw(self.RESULTS)
+            stored = sorted(path.name for path in folder.iterdir())
+        shown = re.findall(r'\]\(pictures/(.*?)\)', document.figures(self.RESULTS))
+        self.assertEqual(sorted(shown), stored)
+        self.assertEqual(len(stored), len(list(report.pictures(self.RESULTS))))
+        self.assertEqual(document.file_name('Under loss, 5 %: a & B'), 'under-loss-5-a-b.svg')
+
+    def test_a_point_has_a_line_for_each_that_ran_and_says_which_runs_are_void(self):
+        total = {**constant(5e6), 'runs': 3, 'void': 1}
+        text = document.figures({**self.RESULTS, 'points': [
+            {**self.RESULTS['points'][0], 'summary': {'us': total, 'peer': None}}], 'points_machine': MACHINE})
+        self.assertIn(f"| loss: 0 % loss | us | {goals.spread(total, 'messages/s')} | 3, 1 void |", text)
+        self.assertIn('| loss: 0 % loss | peer | no run succeeded | 0 |', text)
+        self.assertIn('A run of its own: ', text)
+        self.assertNotIn('A run of its own: ', document.figures(self.RESULTS))
+
+    def test_a_segment_that_a_driver_does_not_send_is_told(self):
+        line = {'kind': 'ring', 'size': 64, 'copy': {'median': 2e6}, 'external': {'of_copy': 1.5},
+                'kept sum': {'of_copy': 2}, 'damaged': 0}
+        text = document.figures({**self.RESULTS, 'benches': {'external_segments': [
+            line, {**line, 'kind': 'packet', 'damaged': 7, 'void': 'others'}]}})
+        self.assertIn('| ring | 64 | 2 M/s | 1.50 | 2.00 |  |', text)
+        self.assertIn('| packet | 64 | 2 M/s | 1.50 | 2.00 | the driver sends the first segment alone; void |', text)
 
 
 class Naming(unittest.TestCase):

@@ -503,6 +503,22 @@ TEST_F(ReaderTest, AViewIsIntactUntilItsOctetsMayBeOverwritten) {
     EXPECT_EQ(result.cause, ResetCause::reader_overtaken);
 }
 
+TEST_F(ReaderTest, OneOverwrittenViewAmongThoseTakenIsNoticedWhateverTheirOrder) {
+    for (const std::size_t overwritten : {0u, 1u}) {
+        open(ReadMode::message);
+        window->add(std::vector<std::byte>(1000));
+        window->add(std::vector<std::byte>(1000));
+        std::array<ReceivedView, 2> views;
+        std::size_t count = 0;
+        reader->peek(views, count);
+        ASSERT_EQ(count, 2u);
+        if (overwritten == 1) std::swap(views[0], views[1]);
+        while (reader->intact(views[overwritten])) window->add(std::vector<std::byte>(100));
+        ASSERT_TRUE(reader->intact(views[1 - overwritten]));
+        EXPECT_FALSE(reader->consume(views));
+    }
+}
+
 TEST_F(ReaderTest, TheSecondLookSeesDataAndEnds) {
     read();
     EXPECT_FALSE(reader->changed());

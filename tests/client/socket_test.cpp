@@ -671,7 +671,19 @@ TEST_F(SocketTest, ARowIsOneViewWhoseMessagesAreWalked) {
     for (view.bytes = 0; view.bytes <= rubbish.size(); ++view.bytes)
         for_each_message(view, [&](std::span<const std::byte>) { ADD_FAILURE(); });
     EXPECT_TRUE(in.consume(std::span(views).first(count)));
+    EXPECT_EQ(reading->page->messages_read.load(), 4u);
+    EXPECT_EQ(reading->page->bytes_read.load(), 11u) << "of the messages, without their lengths";
     EXPECT_FALSE(in.peek(views, count, FANFARE_MSG_ROWS | MSG_DONTWAIT));
+}
+
+TEST_F(SocketTest, AReceiveFromTheQueueOfErrorsTakesNoDataAndDoesNotWait) {
+    fanfare::Receiver in = receiver(session);
+    read(in, 100, MSG_ERRQUEUE);
+    EXPECT_EQ(got.error, EAGAIN);
+    session.window.add("data");
+    read(in, 100, MSG_ERRQUEUE);
+    EXPECT_EQ(got.error, EAGAIN);
+    EXPECT_EQ(read(in), "data");
 }
 
 TEST_F(SocketTest, ASignalInterruptsAWait) {

@@ -220,6 +220,16 @@ TEST_F(Datagrams, AnInterfaceThatComesLateOrComesBackIsNamedByTheNumberItHasThen
     EXPECT_EQ(registry().interface_with_index(9), 1);
 }
 
+TEST_F(Datagrams, AnInterfaceThatWasReplacedBetweenTwoLooksIsNamedByItsNewNumber) {
+    interfaces[1].kernel_name = "eth1";
+    interfaces[1].kernel_index = 7;
+    start();
+    services.kernel_indices["eth1"] = 9;
+    controller->interface_changed(1, true, false, 0);
+    EXPECT_EQ(registry().interface_with_index(7), -1);
+    EXPECT_EQ(registry().interface_with_index(9), 1);
+}
+
 TEST_F(Datagrams, AnInterfaceThatIsRenamedKeepsItsNumber) {
     interfaces[1].kernel_name = "eth1";
     interfaces[1].kernel_index = 7;

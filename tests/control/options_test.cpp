@@ -329,6 +329,26 @@ TEST_F(Options, MH2_no_interface_up_fails_ENETUNREACH_and_connect_may_be_tried_a
     controller->interface_changed(0, true, false, 0);
     EXPECT_EQ(connect(id), 0);
 }
+TEST_F(Options, an_interface_takes_no_larger_mtu_than_its_device_was_made_for) {
+    interfaces[0].mtu_max = 1500;
+    start();
+    for (const std::uint32_t i : {0u, 1u}) controller->interface_changed(i, true, false, 9000);
+    EXPECT_EQ(registry().interfaces[0].mtu, 1500);
+    EXPECT_EQ(registry().interfaces[1].mtu, 9000) << "of this one nothing is known";
+    controller->interface_changed(0, true, false, 1400);
+    EXPECT_EQ(registry().interfaces[0].mtu, 1400);
+}
+TEST_F(Options, an_interface_that_has_come_once_is_gone_thereafter_and_not_missing) {
+    interfaces[1].gone = interfaces[1].spec.missing = true;
+    start();
+    controller->interface_changed(1, false, true, 9000);
+    EXPECT_TRUE(registry().interfaces[1].spec.missing);
+    controller->interface_changed(1, true, false, 0);
+    EXPECT_FALSE(registry().interfaces[1].spec.missing);
+    controller->interface_changed(1, false, true, 0);
+    EXPECT_FALSE(registry().interfaces[1].spec.missing);
+    EXPECT_TRUE(registry().interfaces[1].gone);
+}
 TEST_F(Options, raw_sessions_are_refused_where_an_interface_carries_udp_alone) {
     interfaces.resize(2);
     interfaces[0].udp_only = true;

@@ -235,6 +235,22 @@ TEST_F(Sessions, a_reader_that_sleeps_before_unread_entries_is_woken_by_the_swee
     EXPECT_EQ(services.octets_sent[endpoint(r)], before + 1) << "awake: not again";
 }
 
+TEST_F(Sessions, the_sweep_wakes_a_sleeping_reader_for_the_end_and_leaves_a_reset_to_the_hang_up) {
+    const auto l = listener();
+    const auto session = open_session(11);
+    const auto r = accepted(l);
+    auto& page = *registry().socket(r)->page.page;
+    auto& state = registry().reception(session)->memory.header->state;
+    const int before = services.octets_sent[endpoint(r)];
+    for (const auto how : {SessionState::reset, SessionState::finished}) {
+        page.receive_sleeping.store(1);
+        state.store(static_cast<std::uint32_t>(how));
+        pass_time(kTickInterval);
+        EXPECT_EQ(services.octets_sent[endpoint(r)],
+                  before + (how == SessionState::finished ? 1 : 0));
+    }
+}
+
 TEST_F(Sessions, spares_are_made_with_the_first_listener_and_made_up_as_they_are_used) {
     EXPECT_EQ(registry().spares_of(0), 0u);
     listener();

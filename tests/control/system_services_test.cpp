@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,8 +19,8 @@
 namespace fanfare::control {
 namespace {
 
-short shown(int fd) {
-    pollfd wait{fd, POLLIN, 0};
+short shown(int fd, short events = POLLIN) {
+    pollfd wait{fd, events, 0};
     (void)::poll(&wait, 1, 0);
     return wait.revents;
 }
@@ -61,6 +62,26 @@ TEST(SystemServicesTest, an_endpoint_that_can_not_be_watched_is_refused_and_noth
     ASSERT_TRUE(WIFEXITED(status));
     if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "the kernel takes no filter of system calls";
     EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// The octet that stays unread is what makes an error of a hang-up.
+TEST(SystemServicesTest, a_hang_up_is_an_error_after_all_that_a_full_endpoint_held_was_drained) {
+    SystemServices services(checksum::best_kernels(), {}, false);
+    int ours = -1, theirs = -1;
+    ASSERT_EQ(services.make_endpoint(ours, theirs), 0);
+    EXPECT_NE(shown(theirs, POLLOUT) & POLLOUT, 0) << "what lies in it leaves room";
+    int sent = 0;
+    while (::send(theirs, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1) ++sent;
+    EXPECT_LT(sent, 100) << "a sender fills it in some dozen calls";
+    EXPECT_EQ(shown(theirs, POLLOUT) & POLLOUT, 0);
+    for (int i = 0; i < 2; ++i) {
+        services.drain(ours);
+        EXPECT_NE(shown(theirs, POLLOUT) & POLLOUT, 0);
+    }
+    services.hang_up(ours);
+    EXPECT_EQ(shown(theirs) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
+    services.close_descriptor(ours);
+    services.close_descriptor(theirs);
 }
 
 // Last, as it holds for the whole process.

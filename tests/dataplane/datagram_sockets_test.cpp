@@ -305,6 +305,23 @@ TEST_F(WorkerDatagrams, APortThatTakesNothingHoldsACloseUpForAWhileAndWhatIsLost
     EXPECT_EQ(near.counters().datagrams_refused.get(), closes.socket->refused.get());
 }
 
+TEST_F(WorkerDatagrams, WhatASocketThatStaysCouldNotSendBeforeAChangeLeavesLater) {
+    Host& near = host(kNear);
+    Program stays(1);
+    give(near, {&stays});
+    const std::size_t all = near.port().takes_at_most;
+    near.port().takes_at_most = 0;
+    for (int i = 0; i < 400; ++i) ASSERT_TRUE(stays.say("x", kGroup));
+    queue(near, {&stays});
+    network.run(kSecond);
+    EXPECT_EQ(near.events.back().kind, WorkerEvent::Kind::datagrams_replaced);
+    EXPECT_EQ(near.counters().datagrams_refused.get(), 0u);
+    near.port().takes_at_most = all;
+    network.run(kSecond);
+    EXPECT_EQ(stays.socket->sent.get(), 400u);
+    EXPECT_EQ(near.counters().datagrams_refused.get(), 0u);
+}
+
 TEST_F(WorkerDatagrams, AReaderThatIsBehindLosesTheNewestAndNeverWhatItHas) {
     Host &near = host(kNear), &far = host(kFar);
     Program sender(1), member(2);

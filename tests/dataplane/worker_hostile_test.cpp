@@ -5,9 +5,11 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "dataplane/net/internet_checksum.hpp"
 #include "dataplane/net/ipv4.hpp"
+#include "dataplane/source_session.hpp"
 #include "tests/dataplane/hosts.hpp"
 
 namespace {
@@ -61,6 +63,15 @@ class Hostile : public ::testing::Test {
         }
         ADD_FAILURE() << "no ODATA was seen";
         return {};
+    }
+    // The same of one without options, as nearly all of a session are: once the trail has moved.
+    std::vector<std::byte> plain_odata() {
+        network.run(kSecond);
+        write("plain");
+        network.settle();
+        EXPECT_EQ(seen.back()[38], std::byte{4});
+        EXPECT_EQ(seen.back()[39], std::byte{0});
+        return seen.back();
     }
     void inject(const std::vector<std::byte>& frame) {
         receiver.port().inject(frame);
@@ -195,15 +206,16 @@ TEST_F(Hostile, FramesForOthersAreCounted) {
 
 // What looks like data of an open session is found out when the whole batch stands.
 TEST_F(Hostile, FramesThatOnlyLookLikeASessionsAreJudgedByThemselvesAmongGoodOnes) {
-    network.settle();  // the first message is read
+    const std::vector<std::byte> plain = plain_odata();
+    network.settle();  // the messages are read
     const auto before = receiver.counters().frames_not_for_us.get();
     std::vector<std::string> good;
     for (int i = 0; i < 10; ++i) {
-        auto frame = odata();
+        auto frame = plain;
         frame[33] = std::byte{0x44};  // another group
         mend_ip(frame);
         receiver.port().inject(frame);
-        frame = odata();
+        frame = plain;
         frame[29] = std::byte{77};  // another source
         mend_ip(frame);
         receiver.port().inject(frame);
@@ -221,6 +233,36 @@ TEST_F(Hostile, FramesThatOnlyLookLikeASessionsAreJudgedByThemselvesAmongGoodOne
     EXPECT_TRUE(std::equal(good.begin(), good.end(),
                            reading->messages.begin() + static_cast<std::ptrdiff_t>(had)));
     expect_unharmed();
+}
+
+// RFC 3208 6.3.
+TEST_F(Hostile, ANakToTheGroupIsForTheEarsOfItsSubnetAndNotForTheSource) {
+    std::vector<std::byte> nak;
+    bool lose = true;
+    network.wire.hook = [&](std::span<const std::byte> frame, const sim::SimPort&) {
+        if (frame[23] != std::byte{113}) return true;
+        const std::byte type = frame[(std::to_integer<std::size_t>(frame[14]) & 15) * 4 + 14 + 4];
+        if (type == std::byte{4} && std::exchange(lose, false)) return false;
+        if (type == std::byte{8}) nak.assign(frame.begin(), frame.end());
+        return true;
+    };
+    for (const char* text : {"lost", "next"}) {
+        write(text);
+        network.run(10 * kMillisecond);
+    }
+    ASSERT_FALSE(nak.empty());
+    sender.listen();
+    sender.port().promiscuous = true;
+    const auto naks = [&] { return sending->session->source.statistics().naks_received; };
+    const auto before = naks();
+    sender.port().inject(nak);
+    network.settle();
+    EXPECT_EQ(naks(), before + 1);
+    std::copy_n(odata().begin() + 30, 4, nak.begin() + 30);
+    mend_ip(nak);
+    sender.port().inject(nak);
+    network.settle();
+    EXPECT_EQ(naks(), before + 1);
 }
 
 TEST_F(Hostile, PacketsTowardsASourceThatIsNotHereAreCounted) {

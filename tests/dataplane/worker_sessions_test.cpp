@@ -1,6 +1,7 @@
 // Lives and deaths of sessions: who opens one, who ends one, who is told.
 #include <gtest/gtest.h>
 
+#include "dataplane/receive_session.hpp"
 #include "tests/dataplane/hosts.hpp"
 
 namespace fanfare::dataplane::test {
@@ -404,6 +405,27 @@ TEST_F(Sessions, RoomIsReservedBeforeItIsWrittenAndSaidOnceForManyPackets) {
     }
     EXPECT_GE(said, 2u);
     EXPECT_LE(said, 20u);
+}
+
+TEST(ReceiveSessionTest, AnotherStartAnnouncesItsRoomAnew) {
+    Window window(1000, 1 << 20, 1 << 12);
+    ipc::ReceiveHeader& header = *window.parts.header;
+    ReceiveSpec spec;
+    spec.parameters = engine::profile(engine::ProfileName::lan).receiver;
+    spec.region = &header;
+    spec.index = window.parts.index.data();
+    spec.index_entries = static_cast<std::uint32_t>(window.parts.index.size());
+    spec.log = window.parts.log.data();
+    spec.log_bytes = window.parts.log.size();
+    window.session = make_receive_session(spec, checksum::best_kernels());
+    ReceiveSession& session = *window.session;
+    for (int i = 0; i < 2; ++i) {
+        header.reserved_log = header.reserved_ordinal = 0;
+        session.start({}, 0, 0, 7, kSecond);
+        session.burst_bytes = 1000;
+        session.reserve();
+        EXPECT_GE(header.reserved_log.load(), 1000u);
+    }
 }
 
 TEST_F(Sessions, ASourceThatEndsWithoutDataTakesOneSpareAndNotOneForEachLastWord) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "tests/engine/packets.hpp"
 
 namespace fanfare::engine::test {
@@ -40,6 +42,26 @@ class ParityRepairsTest : public ::testing::Test {
         nak.flags = wire::kOptParity;
         nak.sqn = static_cast<Sqn>(group) | (count - 1);
         repairs.nak(nak, requester, window, service, at, statistics);
+    }
+    // One NAK that lists `listed` numbers more, of these two groups in turn.
+    void ask_list(std::uint64_t group, std::size_t listed, Nanos at, Address requester) {
+        std::vector<std::byte> list;
+        for (std::size_t i = 1; i <= listed; ++i) {
+            const Sqn sqn = static_cast<Sqn>(group + i % 2 * kGroup);
+            for (const int shift : {24, 16, 8, 0})
+                list.push_back(static_cast<std::byte>(sqn >> shift));
+        }
+        wire::Packet nak{};
+        nak.type = wire::Type::nak;
+        nak.flags = wire::kOptParity;
+        nak.sqn = static_cast<Sqn>(group);
+        nak.options.present = wire::bit(wire::OptionBit::nak_list);
+        nak.options.nak_list = {list.data(), static_cast<std::uint8_t>(listed)};
+        repairs.nak(nak, requester, window, service, at, statistics);
+    }
+    void serve(std::uint64_t group, Nanos at) {
+        repairs.sent(group, at);
+        service.parity_served(group);
     }
 
     SendWindow window{64, 0};
@@ -126,6 +148,43 @@ TEST_F(ParityRepairsTest, WhoAsksOnceMoreDidNotCrossTheParityItAsksFor) {
     EXPECT_FALSE(repairs.wanted(first)) << "another's NAK crossed it";
     ask(first, 1, kSecond + hold / 2 + hold / 4, kOther);
     EXPECT_TRUE(repairs.wanted(first)) << "it asks in vain otherwise";
+    const Nanos shorter = service.hold().hold();
+    EXPECT_LT(shorter, hold);
+    // What is lost again was not held back.
+    serve(first, kSecond + hold);
+    ask(first, 1, 2 * kSecond, kOther);
+    EXPECT_EQ(service.hold().hold(), shorter);
+}
+
+TEST_F(ParityRepairsTest, OfTwoWhoAskedTheLastIsTheOneWhoAsksOnceMore) {
+    constexpr Address kOther = Address::from_octets(10, 0, 0, 9);
+    send(kGroup);
+    close(first);
+    ask(first, 1);
+    serve(first, kSecond);
+    ask(first, 1, 2 * kSecond, kOther);
+    ASSERT_TRUE(repairs.wanted(first));
+    serve(first, 2 * kSecond);
+    ask(first, 1, 2 * kSecond + service.hold().hold() / 2, kOther);
+    EXPECT_TRUE(repairs.wanted(first));
+}
+
+TEST_F(ParityRepairsTest, AListThatCrossedItsParityDidSoOnceAndWhoCatchesUpSaysNothing) {
+    constexpr Address kOther = Address::from_octets(10, 0, 0, 9);
+    for (const std::size_t listed : {std::size_t{1}, RepairService::kCatchingUp}) {
+        const std::uint64_t group = window.next();
+        const bool learns = listed == 1;
+        send(2 * kGroup);
+        close(group);
+        close(group + kGroup);
+        const Nanos before = service.hold().hold();
+        ask_list(group, listed, kSecond, kRequester);
+        const Nanos hold = service.hold().hold();
+        EXPECT_EQ(hold < before, learns) << "what was learnt fades";
+        for (const std::uint64_t g : {group, group + kGroup}) serve(g, kSecond);
+        ask_list(group, listed, kSecond + 4 * kMillisecond, kOther);
+        EXPECT_EQ(service.hold().hold(), learns ? 2 * hold : hold);
+    }
 }
 
 TEST_F(ParityRepairsTest, WhereOnlyParityIsAskedForTheHoldFollowsWhatIsHeard) {

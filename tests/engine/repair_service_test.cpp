@@ -78,12 +78,65 @@ TEST_F(RepairServiceTest, ABurstIsOneLoss) {
     EXPECT_EQ(service.tuning().interval(), one.interval());
 }
 
+TEST_F(RepairServiceTest, AListCountsByTheFirstNumberThatOthersAskedForAsWell) {
+    BackoffTuning one(parameters());
+    one.asked();
+    one.crowded(kSecond);
+    const std::uint64_t from = window.next();
+    send(2);
+    ask(from, 2, 1, kSecond);
+    for (const std::uint32_t other : {2u, 3u}) ask(from, 1, other, kSecond);
+    ASSERT_LT(service.tuning().interval(), one.interval());
+    ask(from, 2, 4, kSecond);
+    EXPECT_EQ(service.tuning().interval(), one.interval())
+        << "four lost the first number, whoever lost the second";
+}
+
 TEST_F(RepairServiceTest, WhoCatchesUpSaysNothingOfPathsAndCrowds) {
     const Nanos before = service.tuning().interval();
     const Nanos hold = service.hold().hold();
     for (int i = 0; i < 20; ++i) burst(60, 20, (i + 1) * kSecond);
     EXPECT_EQ(service.tuning().interval(), before);
     EXPECT_EQ(service.hold().hold(), hold);
+}
+
+TEST_F(RepairServiceTest, ACrowdThatLosesTheRepairTooIsCountedAgain) {
+    const std::uint64_t lost = window.next();
+    send(1);
+    for (std::uint32_t i = 0; i < 4; ++i) ask(lost, 1, i, kSecond);
+    service.repaired(lost, window, kSecond);
+    const Nanos once = service.tuning().interval();
+    for (std::uint32_t i = 0; i < 3; ++i) ask(lost, 1, i, 2 * kSecond);
+    EXPECT_EQ(service.tuning().interval(), once);
+    ask(lost, 1, 3, 2 * kSecond);
+    EXPECT_GT(service.tuning().interval(), once);
+}
+
+TEST_F(RepairServiceTest, AListThatCrossedItsRepairsDidSoOnce) {
+    const std::uint64_t from = window.next();
+    send(2);
+    ask(from, 2, 1, kSecond);
+    for (const std::uint64_t i : {0, 1}) service.repaired(from + i, window, kSecond);
+    const Nanos hold = service.hold().hold();
+    ask(from, 2, 2, kSecond + 4 * kMillisecond);
+    EXPECT_EQ(service.hold().hold(), 2 * hold);
+}
+
+TEST_F(RepairServiceTest, WhoWasAnsweredAtLastAsksForTheNextRepairNotInVain) {
+    const std::uint64_t lost = window.next();
+    send(1);
+    ask(lost, 1, 1, kSecond);
+    service.repaired(lost, window, kSecond);
+    ask(lost, 1, 2, kSecond + 500 * kMicrosecond);
+    ASSERT_FALSE(service.pending().contains(lost));
+    const Nanos hold = service.hold().hold();
+    ask(lost, 1, 2, kSecond + 900 * kMicrosecond);
+    ASSERT_TRUE(service.pending().contains(lost));
+    const Nanos shorter = service.hold().hold();
+    EXPECT_LT(shorter, hold);
+    service.repaired(lost, window, kSecond + 900 * kMicrosecond);
+    ask(lost, 1, 2, kSecond + 20 * kMillisecond);
+    EXPECT_EQ(service.hold().hold(), shorter);
 }
 
 // The age of a NAK tells the path from what should have silenced its sender.

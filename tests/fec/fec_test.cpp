@@ -304,5 +304,23 @@ TEST(Decode, ARowTwiceOrAPacketThatArrivedIsRefused) {
     EXPECT_TRUE(maker.decoding_rows(good, one, out));
 }
 
+TEST(Decode, OtherCountsThanAGroupsAndPacketsThatNoGroupHasAreRefused) {
+    Bytes out(2);
+    const RowMaker maker(2);
+    const std::uint8_t one[] = {1};
+    const std::uint8_t few[] = {0};
+    const std::uint8_t many[] = {0, 2, 3};
+    const std::uint8_t foreign[] = {0, kMaxPackets};
+    const std::uint8_t both[] = {2, 3};
+    const std::uint8_t two[] = {0, 1};
+    const std::uint8_t beyond[] = {4};
+    EXPECT_FALSE(maker.decoding_rows(few, one, out));
+    EXPECT_FALSE(maker.decoding_rows(many, one, out));
+    EXPECT_FALSE(maker.decoding_rows(foreign, one, out));
+    EXPECT_FALSE(maker.decoding_rows(both, two, out)) << "two rows find no room";
+    EXPECT_FALSE(maker.decoding_rows(both, beyond, out)) << "parity is made, not decoded";
+    EXPECT_TRUE(maker.decoding_rows(both, one, out));
+}
+
 }  // namespace
 }  // namespace fanfare::fec

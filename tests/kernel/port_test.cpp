@@ -341,6 +341,16 @@ TEST_F(KernelPortTest, NewDataBehindAFullCallWaitsOnceForMore) {
     expect_equal(collect(*two, packets.size()), packets, kOne, kGroup);
 }
 
+TEST_F(KernelPortTest, WhatHasMoreBehindItNeverWaits) {
+    want(*two, {kGroup}, {kUdp});
+    // More than are looked at together, and the rest less than a full call.
+    auto many = adjoining(*one, 300, 1424);
+    EXPECT_EQ(one->transmit(many), 300u);
+    EXPECT_EQ(one->waiting(), 0u);
+    const auto packets = sized(std::vector<std::size_t>(300, 1424));
+    expect_equal(collect(*two, packets.size()), packets, kOne, kGroup);
+}
+
 TEST_F(KernelPortTest, NothingWaitsBehindLessThanAFullCallNorBehindWhatIsNoNewData) {
     want(*two, {kGroup}, {kUdp});
     auto few = adjoining(*one, 44, 1424);
