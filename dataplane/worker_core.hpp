@@ -120,7 +120,8 @@ class WorkerCore {
         UdpPorts udp_ports;
     };
     // What is known of a packet's sessions: nothing, the receiver of its TSI, all.
-    enum class Sought : std::uint8_t { no, by_tsi, yes };
+    // Unknown: no session had its TSI when it came.
+    enum class Sought : std::uint8_t { no, unknown, by_tsi, yes };
     // A PGM packet on its way to a session.
     struct Incoming : engine::Received {
         Address to;
@@ -175,6 +176,8 @@ class WorkerCore {
 
     // worker_receive.cpp
     bool on_usual_frame(std::uint32_t interface, std::span<const std::byte> frame, Nanos now);
+    bool on_unknown_data(std::uint32_t interface, std::span<const std::byte> frame,
+                         std::span<const std::byte> tpdu, std::uint16_t udp_port, Nanos now);
     void on_frame(std::uint32_t interface, std::span<const std::byte> frame, bool handed_over,
                   Nanos now);
     void on_arp(Interface& on, const net::Datagram& datagram, Nanos now);
@@ -185,11 +188,14 @@ class WorkerCore {
                             const net::Datagram& datagram);
     void on_pgm(std::uint32_t interface, std::span<const std::byte> frame,
                 const net::Datagram& datagram, bool handed_over, Nanos now);
+    bool wanted(const Incoming& packet) const;
     bool find_sessions(Incoming& packet, Nanos now);
     ReceiveSession* open_receiver(const Incoming& packet, Nanos now);
     void deliver(Nanos now);
-    bool seek(Incoming& packet, Nanos now);
+    bool is_ours(const Incoming& packet) const;
+    bool concerns_found(const Incoming& packet) const;
     void deliver_strangers(Nanos now);
+    void count_refused();
     void deliver_run(ReceiveSession& session, Nanos now);
     void deliver_to_receiver(ReceiveSession& session, const Incoming& packet, Nanos now);
     void deliver_to_source(const Incoming& packet, Nanos now);
@@ -291,7 +297,8 @@ class WorkerCore {
     std::size_t batch_count_ = 0;
     std::array<Stranger, kBurst> strangers_;
     std::size_t strangers_count_ = 0;
-    std::vector<ReceiveSession*> burst_;  // receivers of the batch
+    engine::Receiver::Refused refused_{};  // zero but within deliver_run
+    std::vector<ReceiveSession*> burst_;   // receivers of the batch
     std::vector<ReceiveSession*> touched_receivers_, wake_receivers_;
     std::vector<SourceSession*> touched_sources_, wake_sources_;
     std::vector<Membership> memberships_owed_;   // the owner's ring was full

@@ -9,15 +9,17 @@
 
 namespace fanfare::dataplane {
 
-// Whom a packet concerns. False when that is a matter for on_frame.
-bool WorkerCore::seek(Incoming& packet, Nanos now) {
-    if (packet.sought == Sought::no) {
-        find_sessions(packet, now);
-        return true;
-    }
+// Whether our own frame came back.
+__attribute__((noinline)) bool WorkerCore::is_ours(const Incoming& packet) const {
+    return packet.ethernet_source() == interfaces_[packet.interface]->link.mac;
+}
+
+// Of a packet that was found by its TSI alone: whether it concerns that session. Who else sends to
+// the session's group does, to be refused by it; the rest is a matter for on_frame.
+inline bool WorkerCore::concerns_found(const Incoming& packet) const {
     const ReceiveSession& session = *packet.receiver;
     return session.heard_on(packet.interface, packet.udp_port, packet.to) &&
-           session.ip_source == packet.ip_source;
+           (session.ip_source == packet.ip_source || !is_ours(packet));
 }
 
 // Hands the batch to its sessions, to each all its packets in order. What a session needs lies in
@@ -30,9 +32,13 @@ void WorkerCore::deliver(Nanos now) {
     for (std::size_t i = 0; i < batch_count_; ++i) {
         const auto place = static_cast<std::uint8_t>(i);
         Incoming& packet = batch_[i];
-        if (packet.sought != Sought::yes && !seek(packet, now)) {
-            strangers_[strangers_count_++] = {packet.interface, packet.frame};
-            continue;
+        if (packet.sought == Sought::by_tsi) {
+            if (!concerns_found(packet)) {
+                strangers_[strangers_count_++] = {packet.interface, packet.frame};
+                continue;
+            }
+        } else if (packet.sought != Sought::yes) {
+            find_sessions(packet, now);
         }
         ReceiveSession* const session = packet.receiver;
         for_sources |= packet.source != nullptr;
@@ -73,6 +79,12 @@ void WorkerCore::deliver_strangers(Nanos now) {
     deliver(now);
 }
 
+__attribute__((noinline)) void WorkerCore::count_refused() {
+    for (std::size_t i = 0; i < refused_.size(); ++i) {
+        if (refused_[i] > 0) counters().verdicts[i].add(std::exchange(refused_[i], 0));
+    }
+}
+
 void WorkerCore::deliver_run(ReceiveSession& session, Nanos now) {
     std::array<const engine::Received*, kBurst> packets;
     std::size_t place = session.burst_first;
@@ -85,10 +97,12 @@ void WorkerCore::deliver_run(ReceiveSession& session, Nanos now) {
     // the timer, which only moves away: tick() finds out when it goes off.
     bool calm = session.opened;
     while (!run.empty()) {
-        const std::size_t taken = session.receiver.take_in_order(run, now);
-        if (taken > 0) {
-            counters().verdicts[static_cast<std::size_t>(engine::Verdict::accepted)].add(taken);
-            run = run.subspan(taken);
+        const engine::Receiver::Run taken = session.receiver.take_in_order(run, now, refused_);
+        if (taken.packets > 0) {
+            counters().verdicts[static_cast<std::size_t>(engine::Verdict::accepted)].add(
+                taken.accepted);
+            if (taken.accepted < taken.packets) count_refused();
+            run = run.subspan(taken.packets);
             if (run.empty()) break;
         }
         calm = false;

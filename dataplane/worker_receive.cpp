@@ -114,7 +114,7 @@ bool WorkerCore::on_usual_frame(std::uint32_t interface, std::span<const std::by
     }
     if (tpdu.size() < wire::kDataHeaderSize) return false;
     ReceiveSession* const session = receivers_.find(wire::source_key(tpdu.data()));
-    if (session == nullptr) return false;
+    if (session == nullptr) return on_unknown_data(interface, frame, tpdu, udp_port, now);
     if (batch_count_ == batch_.size()) deliver(now);
     Incoming& packet = batch_[batch_count_];
     if (!wire::decode_plain_data(tpdu, packet.packet)) return false;
@@ -131,6 +131,34 @@ bool WorkerCore::on_usual_frame(std::uint32_t interface, std::span<const std::by
     packet.receiver = session;
     packet.source = nullptr;
     packet.sought = Sought::by_tsi;
+    ++batch_count_;
+    return true;
+}
+
+// Such a frame of no session that is open here: other feeds' are many where a port hears all of a
+// network. As on_pgm, without parsing it once more; only where nobody else has a say in it.
+__attribute__((noinline)) bool WorkerCore::on_unknown_data(std::uint32_t interface,
+                                                           std::span<const std::byte> frame,
+                                                           std::span<const std::byte> tpdu,
+                                                           std::uint16_t udp_port, Nanos now) {
+    const Interface& on = *interfaces_[interface];
+    const std::byte* const ip = frame.data() + net::kEthernetSize;
+    const Address from = net::load_address(ip + 12);
+    if (config_.workers > 1 || from.is_none() || from.is_multicast() ||
+        (udp_port != 0 && !on.udp_ports.contains(udp_port))) {
+        return false;
+    }
+    if (batch_count_ == batch_.size()) deliver(now);
+    Incoming& packet = batch_[batch_count_];
+    packet.frame = frame;
+    if (packet.ethernet_source() == on.link.mac || !wire::decode_plain_data(tpdu, packet.packet))
+        return false;
+    packet.to = net::load_address(ip + 16);
+    packet.ip_source = from;
+    packet.tpdu = tpdu;
+    packet.interface = interface;
+    packet.udp_port = udp_port;
+    packet.sought = Sought::unknown;
     ++batch_count_;
     return true;
 }
@@ -258,13 +286,24 @@ void WorkerCore::on_pgm(std::uint32_t interface, std::span<const std::byte> fram
     ++batch_count_;
 }
 
+bool WorkerCore::wanted(const Incoming& packet) const {
+    return listens_.wants(packet.interface, packet.to, packet.packet.destination_port,
+                          packet.udp_port, packet.ip_source);
+}
+
 // Whom a packet concerns; false when nobody.
 bool WorkerCore::find_sessions(Incoming& packet, Nanos now) {
-    const Tsi tsi = packet.packet.tsi();
-    const bool multicast = packet.to.is_multicast();
+    const bool unknown = packet.sought == Sought::unknown;
     packet.sought = Sought::yes;
     packet.receiver = nullptr;
     packet.source = nullptr;
+    // Nobody's, and not for those who ask for the group either: no more questions.
+    if (unknown && !wanted(packet)) {
+        counters().frames_not_for_us.add();
+        return false;
+    }
+    const Tsi tsi = packet.packet.tsi();
+    const bool multicast = packet.to.is_multicast();
     if (packet.packet.towards_source()) {
         SourceSession* const source = sources_.find(tsi);
         if (source != nullptr && source->spec.interface == packet.interface &&
@@ -309,10 +348,8 @@ ReceiveSession* WorkerCore::open_receiver(const Incoming& packet, Nanos now) {
     if (packet.packet.type != wire::Type::spm && packet.packet.type != wire::Type::odata) {
         return nullptr;
     }
+    if (!wanted(packet)) return nullptr;
     const std::uint16_t port = packet.packet.destination_port;
-    if (!listens_.wants(packet.interface, packet.to, port, packet.udp_port, packet.ip_source)) {
-        return nullptr;
-    }
     const Tsi tsi = packet.packet.tsi();
     if (finished_.heard(tsi, now)) return nullptr;
     // A damaged TSI must not cost a session.

@@ -2,6 +2,7 @@
 // sections 3 to 6).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -113,12 +114,19 @@ class Receiver {
     // on_packet, and a copy goes to the neighbours with TTL 1 (RFC 15.3.2).
     Verdict on_unicast_ncf(const wire::Packet& packet, std::span<const std::byte> tpdu,
                            Address ip_source, Nanos now, Output& out);
+    // What take_in_order() judged: the first `packets` of them, among them `accepted`.
+    struct Run {
+        std::size_t packets = 0, accepted = 0;
+    };
+    // The others, counted by verdict.
+    using Refused = std::array<std::uint32_t, static_cast<std::size_t>(Verdict::count_)>;
     // The usual case of on_packet for a whole run at once: takes the longest prefix of `packets`
     // that is new ODATA in order, with no option but OPT_JOIN and the mark of a container, while
-    // nothing is missing, and returns how many that were; each was `accepted`. What stands first
-    // behind them is on_packet's. Counters, timers and rates move once for the run. The packets
-    // must be of this receiver's TSI.
-    std::size_t take_in_order(std::span<const Received* const> packets, Nanos now);
+    // nothing is missing. Data in between that on_packet would refuse without an answer
+    // (duplicates, wrong checksums, other sources, numbers far ahead) does not end the run and is
+    // added to `refused`. What stands first behind it is on_packet's. Counters, timers and rates
+    // move once for the run. The packets must be of this receiver's TSI.
+    Run take_in_order(std::span<const Received* const> packets, Nanos now, Refused& refused);
     // For callers with many receivers, before open_burst and after it: fetch what take_in_order
     // will read, and where it will write.
     void prefetch() const;

@@ -4,15 +4,6 @@
 
 namespace fanfare::engine {
 
-namespace {
-
-// Intact packets beyond reach, with none inside between them, until a jump is believed: a forged
-// number must move nothing, but a receiver that slept through half its window must learn that it
-// lost the session.
-constexpr std::uint32_t kJumpsBelieved = 64;
-
-}  // namespace
-
 void Receiver::Parts::judge_late(std::uint64_t ordinal, bool syn, Output& out) {
     if (late_judged || ordinal != window.start_ordinal()) return;
     late_judged = true;

@@ -32,6 +32,11 @@ inline constexpr std::uint32_t kOpenedPerPacket = 256;
 // are as many packets as a source takes from data at full speed.
 inline constexpr Nanos kElectionBackoff = kMillisecond;
 
+// Intact packets beyond reach, with none inside between them, until a jump is believed: a forged
+// number must move nothing, but a receiver that slept through half its window must learn that it
+// lost the session.
+inline constexpr std::uint32_t kJumpsBelieved = 64;
+
 struct Receiver::Parts {
     Parts(const ReceiverParameters& p, const ReceiveMemory& memory, const checksum::Kernels& k,
           const fec::Kernels& parity_kernels)
@@ -224,6 +229,10 @@ struct Receiver::Parts {
                   Output& out);
     // Whether data in order, with nothing unusual about it, may be taken without further questions.
     bool run_possible() const;
+    // While run_possible() holds. Whether `received` is refused as judge() would, without more than
+    // counts moving; not for data that is next in order.
+    bool refuse_in_run(const Received& received, Refused& refused);
+    void refused_in_run(Verdict verdict, std::size_t octets, Refused& refused);
     bool send_spmrs(Output& out);
     bool send_polr(Output& out);
     void send_naks(Output& out);

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -171,6 +172,41 @@ TEST_F(Hostile, DamagedPayloadsAndHeadersOfAStrangerTakeNoSpare) {
     EXPECT_EQ(receiver.counters().verdicts[static_cast<int>(engine::Verdict::checksum_wrong)].get(),
               20u);
     EXPECT_EQ(receiver.counters().spares_exhausted.get(), 0u);
+    expect_unharmed();
+}
+
+TEST_F(Hostile, PlainDataOfAStrangerOpensASessionOnlyWhenItCameFromAnotherHostToAListenedGroup) {
+    auto stranger = plain_odata();
+    stranger[34 + 9] = std::byte{0x77};
+    const auto opened = receiver.counters().sessions_opened.get();
+    inject(stranger);
+    EXPECT_EQ(receiver.counters().verdicts[static_cast<int>(engine::Verdict::checksum_wrong)].get(),
+              1u);
+    mend_pgm(stranger);
+    const auto before = receiver.counters().frames_not_for_us.get();
+    auto frame = stranger;
+    std::memcpy(frame.data() + 6, receiver.port().mac().octets.data(), 6);  // ours, come back
+    inject(frame);
+    frame = stranger;
+    frame[33] = std::byte{0x44};  // another group
+    mend_ip(frame);
+    inject(frame);
+    frame = stranger;
+    frame[26] = std::byte{239};  // from a group
+    mend_ip(frame);
+    inject(frame);
+    frame = stranger;
+    std::fill_n(frame.begin() + 26, 4, std::byte{0});  // from nobody
+    mend_ip(frame);
+    inject(frame);
+    frame = stranger;
+    std::copy_n(frame.begin() + 26, 4, frame.begin() + 30);  // to a host
+    mend_ip(frame);
+    inject(frame);
+    EXPECT_EQ(receiver.counters().frames_not_for_us.get(), before + 5);
+    EXPECT_EQ(receiver.counters().sessions_opened.get(), opened);
+    inject(stranger);
+    EXPECT_EQ(receiver.counters().sessions_opened.get(), opened + 1);
     expect_unharmed();
 }
 

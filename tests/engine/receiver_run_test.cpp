@@ -36,9 +36,13 @@ struct Listener {
         for (const Received& r : received) places.push_back(&r);
         std::span<const Received* const> run(places);
         while (!run.empty()) {
-            const std::size_t taken = receiver.take_in_order(run, now);
-            runs += taken;
-            run = run.subspan(taken);
+            Receiver::Refused passed_over{};
+            const Receiver::Run taken = receiver.take_in_order(run, now, passed_over);
+            runs += taken.accepted;
+            refused += taken.packets - taken.accepted;
+            EXPECT_EQ(std::accumulate(passed_over.begin(), passed_over.end(), taken.accepted),
+                      taken.packets);
+            run = run.subspan(taken.packets);
             if (run.empty()) break;
             Output out = frames.output();
             receiver.on_packet(run[0]->packet, run[0]->tpdu, run[0]->ip_source, now, out);
@@ -63,7 +67,7 @@ struct Listener {
     Receiver receiver{profile(ProfileName::lan).receiver, ReceiveMemory{index, log},
                       checksum::best_kernels()};
     Frames frames{64};
-    std::size_t runs = 0;
+    std::size_t runs = 0, refused = 0;  // taken in runs, passed over in them
 };
 
 void expect_alike(const Listener& a, const Listener& b) {
@@ -168,6 +172,34 @@ TEST_F(ReceiverRunTest, ARunStopsAtWhatIsNotUsual) {
     }
 }
 
+TEST_F(ReceiverRunTest, ARunGoesOnBehindDataThatIsOnlyToBeRefused) {
+    const auto plain = [](Sqn i) { return odata(kFirst + i, kFirst, "m" + std::to_string(i)); };
+    auto damaged = plain(2);
+    damaged.octets.back() ^= std::byte{1};
+    auto foreign = plain(3);
+    foreign.from = receiver_address(3);
+    auto far_damaged = odata(kFirst + (1u << 30), kFirst, "x");
+    far_damaged.octets.back() ^= std::byte{1};
+    hear({plain(1), plain(1), damaged, plain(2), foreign, plain(3), rdata(kFirst + 2, kFirst, "m2"),
+          odata(kFirst - 9, kFirst - 9, "long gone"), plain(4),
+          odata(kFirst + (1u << 30), kFirst, ""), far_damaged, plain(5)});
+    EXPECT_EQ(in_runs.runs, 5u);
+    EXPECT_EQ(in_runs.refused, 7u);
+}
+
+TEST_F(ReceiverRunTest, AJumpThatIsToBeBelievedEndsARunAndDataBetweenTakesItBack) {
+    std::vector<Datagram> jumps;
+    for (Sqn i = 0; i < 63; ++i)
+        jumps.push_back(odata(kFirst + (1u << 20) + i, kFirst + (1u << 20), ""));
+    hear(jumps);
+    hear({odata(kFirst + 1, kFirst, "a")});
+    hear(jumps);
+    EXPECT_EQ(in_runs.receiver.state(), SessionState::open);
+    EXPECT_EQ(in_runs.refused, 126u);
+    hear({jumps[0]});
+    EXPECT_EQ(in_runs.receiver.state(), SessionState::reset);
+}
+
 // Loss, repeats, damage, repairs, SPMs, fragments and bursts of any size: nobody can tell the two
 // apart.
 TEST_F(ReceiverRunTest, RandomStreamsEndAlike) {
@@ -211,6 +243,17 @@ TEST_F(ReceiverRunTest, RandomStreamsEndAlike) {
                     stream.push_back(d);
                     stream.push_back(spm(spm_sqn++, trail, sqn));
                     break;
+                case 5: {
+                    Datagram foreign = d;
+                    foreign.from = receiver_address(3);
+                    stream.push_back(foreign);
+                    stream.push_back(d);
+                    break;
+                }
+                case 6:
+                    stream.push_back(odata(sqn + (1u << 20), trail, text));
+                    stream.push_back(d);
+                    break;
                 default:
                     stream.push_back(d);
             }
@@ -220,11 +263,12 @@ TEST_F(ReceiverRunTest, RandomStreamsEndAlike) {
             const std::size_t size = std::min<std::size_t>(stream.size() - at, 1 + below(32));
             const auto begin = stream.begin() + static_cast<std::ptrdiff_t>(at);
             now += 1000;
-            // Packets that no codec would decode never reach a receiver.
+            // Packets that no codec would decode never reach a receiver, nor those of another TSI.
             std::vector<Datagram> burst;
             for (auto it = begin; it != begin + static_cast<std::ptrdiff_t>(size); ++it) {
-                wire::Packet ignored;
-                if (wire::decode(it->octets, ignored) == wire::DecodeError::none)
+                wire::Packet packet;
+                if (wire::decode(it->octets, packet) == wire::DecodeError::none &&
+                    packet.tsi() == kTsi)
                     burst.push_back(*it);
             }
             a.burst(burst, now);
