@@ -317,7 +317,7 @@ void Receiver::Parts::send_ack(Output& out) {
 }
 
 void Receiver::Parts::send_naks(Output& out) {
-    if (!may_nak()) return;
+    if (!may_nak() || nak_spacing.until() > now) return;
     std::uint32_t budget = kTimerStepsPerTick;
     std::array<std::uint64_t, wire::kNakListMax + 1> due;
     const std::size_t most = parameters.nak_lists ? due.size() : 1;
@@ -332,6 +332,7 @@ void Receiver::Parts::send_naks(Output& out) {
             const Address destination = nak_destination({due.data(), result.count}, out);
             if (state != SessionState::open) return;
             send_nak(destination, {due.data(), result.count}, out);
+            nak_spacing.sent(now);
         }
         if (result.lost != 0) {
             lose(out);
@@ -414,7 +415,7 @@ Nanos Receiver::next_deadline() const {
     at = std::min(at, r.congestion.next_deadline());
     if (r.window.started()) {
         if (r.more_to_open()) return r.now;
-        if (r.may_nak()) at = std::min(at, r.naks.next_deadline());
+        if (r.may_nak()) at = std::min(at, std::max(r.naks.next_deadline(), r.nak_spacing.until()));
     }
     return at;
 }

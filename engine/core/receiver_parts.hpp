@@ -9,6 +9,7 @@
 #include "engine/core/loss_report.hpp"
 #include "engine/core/nak_builder.hpp"
 #include "engine/core/nak_scheduler.hpp"
+#include "engine/core/nak_spacing.hpp"
 #include "engine/core/parity_groups.hpp"
 #include "engine/core/parity_timing.hpp"
 #include "engine/core/pgmcc_receiver.hpp"
@@ -44,6 +45,7 @@ struct Receiver::Parts {
           window(memory),
           join_limits{memory.index.size(), memory.log.size()},
           parameters(p),
+          nak_spacing(p),
           naks(p, static_cast<std::uint32_t>(memory.index.size() / 2)) {
         if (p.parity_bytes > 0) {
             parity =
@@ -78,6 +80,7 @@ struct Receiver::Parts {
 
     JoinLimits join_limits;
     ReceiverParameters parameters;
+    NakSpacing nak_spacing;
     NakScheduler naks;
     SpmRequest spm_request;
     PollAnswer poll_answer;
@@ -133,6 +136,7 @@ struct Receiver::Parts {
         spm_sqn = 0;
         source_trail = opened = 0;
         jumps = spmr_half = 0;
+        nak_spacing.clear();
         saw_data = beginning = late_judged = room_refused = stalled = false;
         now = time;
     }

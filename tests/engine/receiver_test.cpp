@@ -358,6 +358,20 @@ TEST_F(ReceiverTest, NakListOneBurstsLossesGoOutInFullLists) {
     EXPECT_EQ(r().statistics().nak_packets_sent, 4u);
 }
 
+TEST_F(ReceiverTest, LossesThatComeThickShareNaksAndALoneOneWaitsForNobody) {
+    begin(10, 1);
+    for (Sqn lost = 11; lost < 51; lost += 2) {
+        give(odata(lost + 1, 10, "x"));
+        run_for(30 * kMicrosecond);
+    }
+    run_for(kMillisecond);
+    EXPECT_EQ(r().statistics().naks_sent, 20u);
+    EXPECT_LE(r().statistics().nak_packets_sent, 5u);  // 600 us
+    give(odata(52, 10, "x"));
+    run_for(parameters.nak_backoff_max_ns + 10 * kMicrosecond);  // the wheel rounds up
+    EXPECT_EQ(naked().back(), 51u);
+}
+
 TEST_F(ReceiverTest, WithoutListsEveryNumberHasItsOwnNak) {
     parameters.nak_lists = false;
     begin(10, 1);
