@@ -36,6 +36,7 @@ bool SourceSession::load_tail(Nanos now) {
 
 void SourceSession::fail(Nanos now, Fault what, ResetCause cause) {
     fault = what;
+    quiet_ = false;
     first_ = count_ = 0;
     tail_final_ = true;
     ending_ = Ending::told;
@@ -53,6 +54,7 @@ void SourceSession::finish_after_published(Nanos now) {
     if (ending_ != Ending::no || !load_tail(now)) return;
     tail_final_ = true;
     ending_ = Ending::finish;
+    quiet_ = false;
 }
 
 void SourceSession::abort_after_published(Nanos now, ResetCause cause, std::uint8_t error) {
@@ -63,6 +65,7 @@ void SourceSession::abort_after_published(Nanos now, ResetCause cause, std::uint
     if (!load_tail(now)) return;
     tail_final_ = true;
     ending_ = Ending::abort;
+    quiet_ = false;
     abort_cause_ = cause;
     abort_error_ = error;
 }
@@ -83,6 +86,7 @@ void SourceSession::end_now(Nanos now) {
 bool SourceSession::publish(Nanos now, engine::Output& out) {
     if (ending_ == Ending::told || !load_tail(now)) return fault != Fault::none;
     if (refused_ && now < source.next_deadline()) return false;
+    quiet_ = false;
     bool busy = false;
     while (true) {
         if (count_ == 0) {
@@ -107,6 +111,7 @@ bool SourceSession::publish(Nanos now, engine::Output& out) {
         end_now(now);
         return true;
     }
+    quiet_ = true;
     return busy;
 }
 

@@ -43,6 +43,12 @@ struct alignas(ipc::kCacheLine) SourceSession {
     bool store_end(SessionState state, ResetCause cause);
     void take_snapshot();
     bool told_end() const { return told_end_; }
+    // publish() and check_memory() would find nothing to do: asked for each source in each turn.
+    bool quiet() const {
+        // Partners: as in load_tail() and check_memory(), which look again when this is false.
+        return quiet_ && spec.region->tail.load(std::memory_order_acquire) == tail_ &&
+               (spec.fault == nullptr || spec.fault->load(std::memory_order_relaxed) == 0);
+    }
     // Packets are cut that the engine did not take yet.
     bool pending() const { return count_ > 0; }
 
@@ -77,6 +83,7 @@ struct alignas(ipc::kCacheLine) SourceSession {
     std::uint64_t taken_position_ = 0;
     std::uint64_t limit_ = 0, sent_ = 0;
     bool refused_ = false;  // the engine took nothing last time
+    bool quiet_ = false;    // all before tail_ was taken, and nothing is to be ended
     Ending ending_ = Ending::no;
     ResetCause abort_cause_ = ResetCause::none;
     std::uint8_t abort_error_ = 0;

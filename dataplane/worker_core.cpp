@@ -142,6 +142,7 @@ std::size_t WorkerCore::publish(Nanos now) {
     // hand.
     for (std::size_t i = 0; i < count; ++i) {
         SourceSession& session = *turn_[(turn_first_ + i) % count];
+        if (session.quiet()) continue;
         const auto frames = room(session.spec.interface);
         const bool datagrams = interfaces_[session.spec.interface]->datagrams;
         const std::size_t share = std::min(frames.size(), datagrams ? kDatagramShare : kBurst);
@@ -192,8 +193,8 @@ std::size_t WorkerCore::tick(Nanos now) {
     }
     for (auto& on : interfaces_) {
         if (!on->owned || !on->has_port || on->gone) continue;
-        serve_arp(*on, now);
-        serve_igmp(*on, now);
+        if (on->arp.due(now)) serve_arp(*on, now);
+        if (on->igmp.next_deadline() <= now) serve_igmp(*on, now);
     }
     work += tick_repairs(now);
     snapshots(now);

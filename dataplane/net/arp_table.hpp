@@ -54,6 +54,8 @@ class ArpTable {
     bool next_request(Address& target, Nanos now);
     // When next_request or next_given_up has something again, without any call in between.
     Nanos next_deadline() const { return deadline_; }
+    // Whether any of the three has something now.
+    bool due(Nanos now) const { return any_ready_ || !given_up_.empty() || deadline_ <= now; }
 
     // Forgets everything; frames held come out of next_given_up().
     void clear();

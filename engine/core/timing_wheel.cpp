@@ -15,6 +15,7 @@ void TimingWheel::clear(Nanos now) {
     rings_ = 0;
     elapsed_ = static_cast<std::uint64_t>(now < 0 ? 0 : now) >> kTickShift;
     count_ = 0;
+    none_due_ = false;
 }
 
 void TimingWheel::set(std::uint32_t slot, Nanos deadline) {
@@ -26,6 +27,7 @@ void TimingWheel::set(std::uint32_t slot, Nanos deadline) {
     // Rounded up, so that a timer never fires early.
     const auto at = static_cast<std::uint64_t>(deadline < 0 ? 0 : deadline);
     nodes_[slot].tick = (at + ((std::uint64_t{1} << kTickShift) - 1)) >> kTickShift;
+    if (nodes_[slot].tick <= elapsed_) none_due_ = false;
     link(slot);
 }
 
@@ -99,6 +101,8 @@ bool TimingWheel::earliest(std::uint16_t& bucket, std::uint64_t& tick) const {
 
 std::uint32_t TimingWheel::pop_expired(Nanos now, std::uint32_t& budget) {
     const std::uint64_t limit = static_cast<std::uint64_t>(now < 0 ? 0 : now) >> kTickShift;
+    if (none_due_ && limit <= elapsed_) return kNone;
+    none_due_ = false;
     while (budget > 0) {
         std::uint16_t bucket = 0;
         std::uint64_t tick = 0;
@@ -106,6 +110,7 @@ std::uint32_t TimingWheel::pop_expired(Nanos now, std::uint32_t& budget) {
             // No bucket begins in between, so nobody's place changes; timers set from here start
             // fine.
             if (limit > elapsed_) elapsed_ = limit;
+            none_due_ = limit == elapsed_;
             break;
         }
         if (tick > elapsed_) elapsed_ = tick;

@@ -64,6 +64,7 @@ class TimingWheel {
     std::array<std::uint64_t, kRings> occupied_{};
     std::uint32_t rings_ = 0;    // bit r: occupied_[r] != 0
     std::uint64_t elapsed_ = 0;  // tick up to which buckets have been handed out
+    bool none_due_ = false;      // nothing armed is due at elapsed_: a tick is many turns long
     std::uint32_t count_ = 0;
 };
 

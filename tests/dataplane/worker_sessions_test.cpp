@@ -251,6 +251,18 @@ TEST_F(Sessions, APunchedHoleEndsTheSession) {
     EXPECT_EQ(sending->cause, ResetCause::memory_fault);
 }
 
+TEST_F(Sessions, APunchedHoleEndsASessionThatHasNothingToSend) {
+    std::atomic<std::uint32_t> fault{0};
+    connect();
+    sending->session->spec.fault = &fault;
+    write(*sending, "all of it");
+    network.run(10 * kSecond);  // SPMs are seldom by then
+    fault.store(1);
+    network.run(kMillisecond);
+    EXPECT_TRUE(sending->ended);
+    EXPECT_EQ(sending->cause, ResetCause::memory_fault);
+}
+
 // Check 108.
 TEST_F(Sessions, AShutdownInsideAMessageIsNoOrderlyEnd) {
     connect();

@@ -57,6 +57,20 @@ TEST(TimingWheel, ADeadlineInThePastFiresAtOnce) {
     EXPECT_EQ(pop(wheel, kSecond), 0u);
 }
 
+TEST(TimingWheel, ATimerThatIsDueAtOnceFiresInTheTickInWhichNothingWasDue) {
+    TimingWheel wheel(4);
+    wheel.clear(kSecond);
+    std::uint32_t budget = 10;
+    EXPECT_EQ(wheel.pop_expired(kSecond, budget), TimingWheel::kNone);
+    EXPECT_EQ(wheel.pop_expired(kSecond, budget), TimingWheel::kNone);
+    wheel.set(2, kSecond - kMillisecond);
+    EXPECT_EQ(wheel.pop_expired(kSecond, budget), 2u);
+    EXPECT_EQ(wheel.pop_expired(kSecond, budget), TimingWheel::kNone);
+    wheel.set(3, kSecond + 1);
+    EXPECT_EQ(wheel.pop_expired(kSecond + 1, budget), TimingWheel::kNone);
+    EXPECT_EQ(wheel.pop_expired(kSecond + 2 * kTick, budget), 3u);
+}
+
 TEST(TimingWheel, TheBudgetBoundsWorkAndTheDeadlineSaysThatMoreIsDue) {
     TimingWheel wheel(1000);
     for (std::uint32_t i = 0; i < 1000; ++i) wheel.set(i, kSecond);
