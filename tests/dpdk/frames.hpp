@@ -95,6 +95,14 @@ inline std::multiset<std::uint32_t> exchange(DpdkPort& from, DpdkPort& to, std::
     return seen;
 }
 
+// Whether it comes to be true within seconds.
+template <typename Condition>
+bool soon(Condition condition) {
+    for (int i = 0; i < 5000 && !condition(); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return condition();
+}
+
 // Buffers of a pool that nobody holds, neither ring nor worker.
 unsigned free_buffers(const DpdkPort& port);
 

@@ -244,13 +244,6 @@ struct CountingWorker {
     bool stopped() const { return stop.load(); }
 };
 
-template <typename Condition>
-bool soon(Condition condition) {
-    for (int i = 0; i < 5000 && !condition(); ++i)
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    return condition();
-}
-
 }  // namespace
 
 TEST(LcoreRunnerTest, TurnsAWorkerUntilItSaysThatItHasStopped) {
