@@ -42,11 +42,13 @@ CommandLine read_command_line(int argc, const char* const* argv, std::string_vie
                    "a port and its address; more than one is fine ([[interface]])")
         ->option_text("NAME,ADDRESS/PREFIX,DEVICE")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_option("--gateway", gateways,
                    "next hop for addresses outside the prefix (interface.gateway)")
         ->option_text("NAME=ADDRESS")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_option("--idle", idle,
                    "what a worker without work does: busy, yield, sleep (daemon.idle)")
@@ -57,6 +59,7 @@ CommandLine read_command_line(int argc, const char* const* argv, std::string_vie
                    "role dlr: sessions to repair; more than one is fine (repairer.follow)")
         ->option_text("GROUP[:PORT][,udp=PORT]")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_option("--rx-loss", loss, "drop received packets on purpose (daemon.rx_loss)")
         ->option_text("PERCENT[,SEED]");

@@ -1,6 +1,9 @@
 // Reading the TOML file into Config.
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -223,11 +226,16 @@ bool read_config_text(std::string_view text, const std::string& path, Config& co
 }
 
 bool read_config_file(const std::string& path, Config& config, std::string& error) {
-    std::ifstream file(path, std::ios::binary);
+    // A folder opens as a file does, and reads as an empty one.
+    std::error_code ignored;
+    errno = std::filesystem::is_directory(path, ignored) ? EISDIR : 0;
+    std::ifstream file;
+    if (errno == 0) file.open(path, std::ios::binary);
     std::ostringstream text;
-    text << file.rdbuf();
-    if (!file) {
-        error = fmt::format("cannot read the configuration file {}; check --config", path);
+    if (file.is_open()) text << file.rdbuf();
+    if (!file.is_open() || file.bad()) {
+        error = fmt::format("cannot read the configuration file {}: {}; check --config", path,
+                            std::strerror(errno != 0 ? errno : EIO));
         return false;
     }
     return read_config_text(text.str(), path, config, error);

@@ -75,7 +75,7 @@ std::optional<ControlSocket> ControlSocket::open(const std::string& path,
     struct stat there {};
     if (::lstat(path.c_str(), &there) == 0) {
         if (!S_ISSOCK(there.st_mode)) {
-            error = path + " exists and is no socket; remove it or choose another --control path";
+            error = path + " exists and is no socket; choose another --control path, or remove it";
             return std::nullopt;
         }
         // The lock is ours, so what stands here was left behind by a dead daemon, unless somebody

@@ -37,7 +37,8 @@ constexpr std::uint32_t kLeastMtu = 1500;  // of the path, where the interface i
 // (wsrm.md 3.3).
 OptionResult check_room(OptionCall& call, std::uint64_t window_bytes) {
     if (window_bytes > ipc::kLogBytesMax)
-        return {ENOBUFS, "a window holds at most " + std::to_string(ipc::kLogBytesMax) + " octets"};
+        return {ENOBUFS, "a window holds at most " + std::to_string(ipc::kLogBytesMax) +
+                             " octets (a sender's: rate x time); ask for less"};
     if (call.registry.budget.has_room(call.socket.uid, std::bit_ceil(window_bytes))) return {};
     return {ENOBUFS, "no memory for a window of " + std::to_string(window_bytes) +
                          " octets; ask for less or raise memory.total_mib and memory.per_user_mib"};
@@ -61,7 +62,9 @@ Nanos nanos_of(std::uint64_t bits_per_s, std::uint64_t bytes) {
 
 OptionResult apply_window(OptionCall& call, std::uint64_t rate, Nanos window_ns,
                           std::uint64_t bytes) {
-    if (bytes < kLeastMtu) return invalid("the window would hold less than one packet");
+    if (bytes < kLeastMtu)
+        return invalid(
+            "the window, rate x time, would hold less than one packet; ask for more of either");
     if (auto room = check_room(call, bytes); room.error != 0) return room;
     auto& options = call.socket.options;
     options.source.rate_bits_per_s = rate;
@@ -118,7 +121,8 @@ OptionResult get_late_join(OptionCall& call, std::uint8_t* value) {
 OptionResult set_send_if(OptionCall& call, const std::uint8_t* value) {
     const Address address{ntohl(read<std::uint32_t>(value))};
     if (!address.is_none() && call.registry.interface_with(address) < 0)
-        return {EADDRNOTAVAIL, "no interface has the address " + to_string(address)};
+        return {EADDRNOTAVAIL, "no interface has the address " + to_string(address) +
+                                   "; `fanfare status` lists them"};
     call.socket.options.send_interface = address;
     return {};
 }
@@ -129,7 +133,9 @@ OptionResult get_send_if(OptionCall& call, std::uint8_t* value) {
 OptionResult set_add_receive_if(OptionCall& call, const std::uint8_t* value) {
     const Address address{ntohl(read<std::uint32_t>(value))};
     const int found = address.is_none() ? -1 : call.registry.interface_with(address);
-    if (found < 0) return {EADDRNOTAVAIL, "no interface has the address " + to_string(address)};
+    if (found < 0)
+        return {EADDRNOTAVAIL, "no interface has the address " + to_string(address) +
+                                   "; `fanfare status` lists them"};
     Socket& socket = call.socket;
     if (socket.state == SocketState::receiver) return {};  // O-6: success, nothing changes
     const auto interface = static_cast<std::uint32_t>(found);

@@ -183,7 +183,8 @@ struct WorkerEvent {
                     X(sessions_ended) X(naks_for_no_source) X(wakeups) X(tail_invalid) \
                         X(records_invalid) X(ip_options) X(ip_fragments) X(ip_checksum_wrong) \
                             X(datagrams_received) X(datagrams_sent) X(datagrams_dropped_full) \
-                                X(datagrams_refused) X(datagrams_checksum_wrong)
+                                X(datagrams_refused) X(datagrams_checksum_wrong) \
+                                    X(sessions_without_data)
 // clang-format on
 
 struct WorkerCounters {

@@ -82,6 +82,9 @@ void WorkerCore::settle_receiver(ReceiveSession& session, Nanos now) {
             const ResetCause cause = session.receiver.cause();
             if (cause == ResetCause::none || cause == ResetCause::sender_reset) {
                 finished_.remember(session.receiver.identity().tsi, now);
+            } else {
+                // Announced, asked for and never got: what a listener waits for in vain.
+                counters().sessions_without_data.add();
             }
             let_go(session, WorkerEvent::Kind::spare_returned, now);
             return;

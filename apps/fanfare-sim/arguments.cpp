@@ -148,14 +148,13 @@ std::optional<Arguments> parse_command_line(int argc, const char* const* argv, s
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-        const auto named = app.get_subcommands();
-        help = named.empty() ? app.help() : named.front()->help();
+        help = app.help();  // of the command that was named, if one was
         return std::nullopt;
     } catch (const CLI::CallForAllHelp&) {
         help = app.help("", CLI::AppFormatMode::All);
         return std::nullopt;
     } catch (const CLI::ParseError& e) {
-        throw UsageFailure(tool::one_line(e.what()) + "; `fanfare-sim --help` lists what there is");
+        throw UsageFailure(tool::refusal_of(app, e));
     }
     if (*list) return out;
     if (*run) {

@@ -116,7 +116,10 @@ int run(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
     try {
-        return run(argc, argv);
+        const int status = run(argc, argv);
+        if (std::ferror(stdout) != 0 || std::fflush(stdout) != 0)
+            throw fanfare::tool::Failure("standard output can't be written");
+        return status;
     } catch (const fanfare::tool::Failure& failure) {
         fmt::print(stderr, "fanfare-sim: {}\n", failure.what());
         return failure.status();

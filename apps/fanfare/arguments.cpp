@@ -27,15 +27,22 @@ struct SubscribeText {
     bool feed_check = false;
 };
 
+// A flag with a value, which the help calls `value`.
+CLI::Option* add_value(CLI::App& app, const char* flag, std::string& text, const char* value,
+                       const char* help) {
+    return app.add_option(flag, text, help)->option_text(value);
+}
+
 void add_session_flags(CLI::App& app, SessionText& text) {
-    app.add_option("GROUP", text.group, "GROUP:PORT, for example 239.1.1.1:7500");
-    app.add_option("--interface", text.interface,
-                   "ADDRESS of the daemon's interface to use (default: the first that is up)");
-    app.add_option("--udp", text.udp, "PORT of UDP encapsulation (default: raw IP protocol 113)");
-    app.add_option("--profile", text.profile, "lan (default), windows or openpgm");
+    app.add_option("GROUP", text.group, "GROUP:PORT, for example 239.1.1.1:7500")->option_text(" ");
+    add_value(app, "--interface", text.interface, "ADDRESS",
+              "of the daemon's interface to use (default: the first that is up)");
+    add_value(app, "--udp", text.udp, "PORT",
+              "of UDP encapsulation (default: raw IP protocol 113)");
+    add_value(app, "--profile", text.profile, "NAME", "lan (default), windows or openpgm");
     app.add_flag("--zmq", text.zmq, "speak with ZeroMQ's epgm:// (pgm:// with --udp 0)");
     app.add_flag("--progress", text.progress, "show progress also where it is no terminal");
-    app.add_option("--report", text.report, "write figures of the session to this FILE, as JSON");
+    add_value(app, "--report", text.report, "FILE", "gets figures of the session, as JSON");
 }
 
 SessionArguments session_from(const SessionText& text, const char* command) {
@@ -152,56 +159,85 @@ void add_publish(CLI::App& app, PublishText& text) {
     add_session_flags(app, text.session);
     auto* stream = app.add_flag("--stream", text.stream, "a run of octets (default)");
     auto* lines = app.add_flag("--lines", text.lines, "a message is a line with its newline");
-    auto* message = app.add_option("--message", text.message,
-                                   "a message is so many BYTES; the last may be less");
+    auto* message = add_value(app, "--message", text.message, "BYTES",
+                              "a message is so many octets (k, m, g); the last may be less");
     stream->excludes(lines)->excludes(message);
     lines->excludes(stream)->excludes(message);
     message->excludes(stream)->excludes(lines);
     app.add_flag("--pack", text.pack,
                  "many messages share a packet: between Fanfare hosts only, others would take the "
                  "packet for one message");
-    app.add_option("--rate", text.rate,
-                   "MBIT/S of everything sent, repairs included; 0 = as fast as the port takes");
-    app.add_option("--window-ms", text.window_ms, "how long sent data can be repaired");
-    app.add_option("--window-bytes", text.window_bytes, "how much of it (k, m, g)");
-    app.add_option("--ttl", text.ttl, "hops, 1 to 255");
-    app.add_option("--late-join", text.late_join,
-                   "PERCENT of the window that a late subscriber still gets, 0 to 75");
-    app.add_option("--fec", text.fec,
-                   "k,h[,on-demand]: h parity packets with every k of data, more when asked for");
+    add_value(app, "--rate", text.rate, "MBIT/S",
+              "of everything sent, repairs included; 0 = as fast as the port takes");
+    add_value(app, "--window-ms", text.window_ms, "N", "how long sent data can be repaired");
+    add_value(app, "--window-bytes", text.window_bytes, "BYTES", "how much of it (k, m, g)");
+    add_value(app, "--ttl", text.ttl, "N", "hops, 1 to 255");
+    add_value(app, "--late-join", text.late_join, "PERCENT",
+              "of the window that a late subscriber still gets, 0 to 75");
+    add_value(app, "--fec", text.fec, "k,h[,on-demand]",
+              "h parity packets with every k of data, more when asked for");
     app.add_flag("--congestion-control", text.congestion_control,
                  "slow down to the slowest receiver (PGMCC); --rate stays the most");
-    app.add_option("--feed", text.feed,
-                   "RATE,COUNT[,SEED]: instead of standard input, a feed shaped like a market's, "
-                   "for `sub --feed-check`");
+    add_value(app, "--feed", text.feed, "RATE,COUNT[,SEED]",
+              "instead of standard input, a feed shaped like a market's, for `sub --feed-check`");
 }
 
 void add_subscribe(CLI::App& app, SubscribeText& text) {
     add_session_flags(app, text.session);
-    app.add_option("--source", text.source, "only sessions from this ADDRESS");
-    app.add_option("--count", text.count, "end after so many messages");
-    app.add_option("--sessions", text.sessions,
-                   "take so many sessions, each into a file of its own");
-    app.add_option("--output", text.output, "DIR for these files");
-    app.add_option("--buffer", text.buffer,
-                   "BYTES that wait for a stalled output before the session suffers (k, m, g; "
-                   "default 256m)");
-    app.add_option("--separator", text.separator, "TEXT behind every message (\\n, \\0, \\xHH...)");
-    app.add_option("--window-bytes", text.window_bytes,
-                   "BYTES of the receive window (k, m, g; default: the daemon's)");
+    add_value(app, "--source", text.source, "ADDRESS", "only sessions of this sender");
+    add_value(app, "--count", text.count, "N", "end after so many messages");
+    add_value(app, "--sessions", text.sessions, "N",
+              "take so many sessions, each into a file of its own");
+    add_value(app, "--output", text.output, "DIR", "for these files");
+    add_value(app, "--buffer", text.buffer, "BYTES",
+              "that wait for a stalled output before the session suffers (k, m, g; default 256m)");
+    add_value(app, "--separator", text.separator, "TEXT",
+              "behind every message (\\n, \\0, \\xHH...)");
+    add_value(app, "--window-bytes", text.window_bytes, "BYTES",
+              "of the receive window (k, m, g; default: the daemon's)");
     app.add_flag("--feed-check", text.feed_check,
                  "check a feed of `pub --feed` and print one JSON line: messages, MB/s, delays");
-    app.add_option("--delayed-above", text.delayed_above,
-                   "MICROSECONDS from which --feed-check calls a message delayed");
+    add_value(app, "--delayed-above", text.delayed_above, "MICROSECONDS",
+              "from which --feed-check calls a message delayed");
 }
 
-}  // namespace
+// `run -- PROGRAM`, as other programs that start programs have it, is `run PROGRAM`.
+void drop_mark_of_run(std::vector<std::string>& words) {
+    for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+        if (words[i] == "--control") {
+            ++i;
+        } else if (words[i] == "run") {
+            if (words[i + 1] == "--")
+                words.erase(words.begin() + static_cast<std::ptrdiff_t>(i + 1));
+            return;
+        }
+    }
+}
 
+// CLI11's own words, made one line.
 std::string one_line(std::string text) {
     for (char& c : text)
         if (c == '\n') c = ' ';
     while (!text.empty() && text.back() == ' ') text.pop_back();
     return text;
+}
+
+}  // namespace
+
+std::string refusal_of(const CLI::App& app, const CLI::ParseError& error) {
+    const auto named = app.get_subcommands();
+    const std::string help = named.empty()
+                                 ? app.get_name() + " --help"
+                                 : app.get_name() + " " + named.front()->get_name() + " --help";
+    std::string what = one_line(error.what());
+    if (const auto at = what.find(": 1 required TEXT missing"); at != std::string::npos)
+        what = what.substr(0, at) + " needs a value";
+    // CLI11 lists what is left from behind.
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+        const auto extras = app.remaining(true);
+        if (!extras.empty()) what = fmt::format("'{}' is not known here", extras.front());
+    }
+    return fmt::format("{}; `{}` lists what there is", what, help);
 }
 
 ParityArguments parity_from(const std::string& text) {
@@ -232,8 +268,13 @@ std::optional<Arguments> parse_command_line(int argc, const char* const* argv, s
                  "fanfare"};
     app.require_subcommand(0, 1);
     app.get_formatter()->column_width(34);
-    app.add_option("--control", out.control,
-                   "the daemon's socket (default: $FANFARE_CONTROL, /run/fanfare/control.sock)");
+    // What belongs to the tool may stand behind its command as well.
+    app.fallthrough();
+    bool show_version = false;
+    std::string options_socket;
+    add_value(app, "--control", out.control, "SOCK",
+              "the daemon's socket (default: $FANFARE_CONTROL, /run/fanfare/control.sock)");
+    app.add_flag("--version", show_version, "the same as the command version");
     auto* pub =
         app.add_subcommand("pub", "sends standard input to a group, every octet once and in order");
     auto* sub =
@@ -241,9 +282,9 @@ std::optional<Arguments> parse_command_line(int argc, const char* const* argv, s
     auto* status = app.add_subcommand("status", "what the daemon is doing");
     auto* options = app.add_subcommand("options", "the table of socket options");
     options
-        ->add_option("SOCKET", out.options_socket,
+        ->add_option("SOCKET", options_socket,
                      "with the values of this socket, as `fanfare status` numbers it")
-        ->check(CLI::PositiveNumber);
+        ->option_text(" ");
     auto* version =
         app.add_subcommand("version", "the tool's version, and the daemon's if one answers");
     auto* run = app.add_subcommand(
@@ -252,20 +293,21 @@ std::optional<Arguments> parse_command_line(int argc, const char* const* argv, s
     add_subscribe(*sub, subscribe);
     status->add_flag("--json", out.status_json, "as JSON");
     run->add_flag("--datagram", out.run_datagrams, "its UDP sockets become Fanfare's too");
-    run->prefix_command();
+    run->prefix_command()->fallthrough(false);
 
     try {
-        app.parse(argc, argv);
+        // CLI11 takes words from the back.
+        std::vector<std::string> words(argv + 1, argv + argc);
+        drop_mark_of_run(words);
+        app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
     } catch (const CLI::CallForHelp&) {
-        // The help of the subcommand that was named, if one was.
-        const auto named = app.get_subcommands();
-        help = named.empty() ? app.help() : named.front()->help();
+        help = app.help();  // of the command that was named, if one was
         return std::nullopt;
     } catch (const CLI::CallForAllHelp&) {
         help = app.help("", CLI::AppFormatMode::All);
         return std::nullopt;
     } catch (const CLI::ParseError& e) {
-        throw UsageFailure(one_line(e.what()) + "; `fanfare --help` lists what there is");
+        throw UsageFailure(refusal_of(app, e));
     }
     if (*pub) {
         out.command = Command::publish;
@@ -277,7 +319,9 @@ std::optional<Arguments> parse_command_line(int argc, const char* const* argv, s
         out.command = Command::status;
     } else if (*options) {
         out.command = Command::options;
-    } else if (*version) {
+        if (!options_socket.empty())
+            out.options_socket = whole_number("SOCKET", options_socket, 1, ~std::uint64_t{0});
+    } else if (*version || (show_version && !*run)) {
         out.command = Command::version;
     } else if (!*run) {
         throw UsageFailure(
@@ -287,6 +331,11 @@ std::optional<Arguments> parse_command_line(int argc, const char* const* argv, s
     } else {
         out.command = Command::run;
         out.program = run->remaining();
+        if (!out.program.empty() && out.program.front().starts_with('-'))
+            throw UsageFailure(fmt::format(
+                "run: '{}' is not known here; --control stands before run, the program's own flags "
+                "behind its name",
+                out.program.front()));
     }
     return out;
 }

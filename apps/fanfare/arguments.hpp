@@ -8,6 +8,11 @@
 
 #include "apps/fanfare/values.hpp"
 
+namespace CLI {
+class App;
+class ParseError;
+}  // namespace CLI
+
 namespace fanfare::tool {
 
 // Flags that both directions have.
@@ -74,8 +79,8 @@ struct Arguments {
 
 // k,h or k,h,on-demand. Throws UsageFailure.
 ParityArguments parity_from(const std::string& text);
-// CLI11's own words, made one line.
-std::string one_line(std::string text);
+// One line of what CLI11 did not like, and where to read what it would.
+std::string refusal_of(const CLI::App& app, const CLI::ParseError& error);
 
 // Throws UsageFailure. Nothing is returned when help was asked for: it stands in `help`.
 std::optional<Arguments> parse_command_line(int argc, const char* const* argv, std::string& help);

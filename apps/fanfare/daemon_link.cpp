@@ -54,8 +54,10 @@ void watch(std::span<const std::byte> request, const client::Reply& reply) {
 }
 
 std::string start_hint(const std::string& path) {
-    return fmt::format("start `fanfared --control {} --interface NAME,ADDRESS/PREFIX,DEVICE`",
-                       path);
+    return fmt::format(
+        "start `fanfared --control {} --interface NAME,ADDRESS/PREFIX,DEVICE`, or name another "
+        "daemon's socket with --control or FANFARE_CONTROL",
+        path);
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 // The tool: a command line in, one of its commands run, one line when that fails.
 #include <fmt/core.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "apps/fanfare/arguments.hpp"
 #include "apps/fanfare/daemon_link.hpp"
@@ -9,6 +11,7 @@
 #include "apps/fanfare/inquiries.hpp"
 #include "apps/fanfare/publish.hpp"
 #include "apps/fanfare/subscribe.hpp"
+#include "ipc/standard_streams.hpp"
 
 namespace {
 
@@ -59,8 +62,13 @@ int run(int argc, const char* const* argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    fanfare::ipc::occupy_standard_streams();
     try {
-        return run(argc, argv);
+        const int status = run(argc, argv);
+        // What was printed to a full disk was not printed.
+        if (std::fflush(stdout) != 0)
+            throw Failure(fmt::format("standard output: {}", std::strerror(errno)));
+        return status;
     } catch (const Failure& failure) {
         fmt::print(stderr, "fanfare: {}\n", failure.what());
         return failure.status();

@@ -178,6 +178,7 @@ nlohmann::json report(const Sender& sender, const Progress& progress, double sec
 
 int publish(const PublishArguments& arguments) {
     end_on_signals("fanfare: interrupted: the session ends with a reset\n");
+    expect_report(arguments.session.report_file);
     // Never closed: an explicit close ends the session in good order, and whatever throws on the
     // way must not. The process's end closes it, which is a reset unless finish() came first.
     Sender& sender = *new Sender(connected(arguments));

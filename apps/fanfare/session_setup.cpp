@@ -2,9 +2,13 @@
 
 #include <fmt/core.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 
 #include "apps/fanfare/failure.hpp"
 
@@ -63,6 +67,23 @@ std::string text_of(const sockaddr_in& address) {
                        ntohs(address.sin_port));
 }
 
+void expect_report(const std::string& file) {
+    if (file.empty() || file == "-") return;
+    // A file that is there, or the folder where it will be; nothing is made or cut short yet.
+    struct stat about {};
+    std::string place = file;
+    int right = W_OK;
+    if (::stat(file.c_str(), &about) != 0 && errno == ENOENT) {
+        const auto folder = std::filesystem::path(file).parent_path().string();
+        place = folder.empty() ? "." : folder;
+        right = W_OK | X_OK;
+    } else if (S_ISDIR(about.st_mode)) {
+        throw Failure(fmt::format("--report {}: it is a folder; name a file", file));
+    }
+    if (::access(place.c_str(), right) != 0)
+        throw Failure(fmt::format("--report {}: {}", file, std::strerror(errno)));
+}
+
 void write_report(const std::string& file, const std::string& line) {
     std::FILE* out = file == "-" ? stdout : std::fopen(file.c_str(), "we");
     if (out == nullptr) throw Failure(fmt::format("--report {}: {}", file, std::strerror(errno)));
@@ -76,7 +97,11 @@ void end_on_signals(const char* line) {
     last_words = line;
     struct sigaction action {};
     action.sa_handler = end_at_once;
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &action, nullptr);
+    for (const int number : {SIGINT, SIGTERM}) ::sigaction(number, &action, nullptr);
+    // Whoever was started by nohup outlives its terminal.
+    struct sigaction hangup {};
+    if (::sigaction(SIGHUP, nullptr, &hangup) != 0 || hangup.sa_handler != SIG_IGN)
+        ::sigaction(SIGHUP, &action, nullptr);
     // A reader of our output that went away is an error of write, with a line of its own.
     ::signal(SIGPIPE, SIG_IGN);
 }

@@ -21,6 +21,8 @@ void set_session_options(Socket& socket, const SessionArguments& arguments);
 std::string text_of(const sockaddr_in& address);
 
 // Writes text and a newline to a file of this name ("-": standard output); throws Failure.
+// Throws when write_report could not write there, before anything is begun for it.
+void expect_report(const std::string& file);
 void write_report(const std::string& file, const std::string& line);
 
 // SIGINT, SIGTERM and SIGHUP from now on: `line` to standard error, then status 1 at once, so that

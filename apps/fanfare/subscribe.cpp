@@ -333,6 +333,7 @@ void expect_folder(const std::string& folder) {
 int subscribe(const SubscribeArguments& arguments) {
     end_on_signals("fanfare: interrupted\n");
     if (!arguments.output.empty()) expect_folder(arguments.output);
+    expect_report(arguments.session.report_file);
     if (arguments.feed_check) return check_feed(arguments);
     Subscription subscription(arguments);
     return subscription.run();

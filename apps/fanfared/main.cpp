@@ -1,5 +1,5 @@
 // fanfared: reads what it is told, puts dataplane and control together, serves until SIGTERM or
-// SIGINT.
+// SIGINT, or until its terminal goes away.
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -26,6 +26,7 @@
 #include "embed/workers.hpp"
 #include "engine/checksum/checksum.hpp"
 #include "ipc/sigbus.hpp"
+#include "ipc/standard_streams.hpp"
 
 namespace {
 
@@ -95,6 +96,10 @@ int run(const control::Config& config) {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    // A terminal that goes away ends it in good order too, unless nohup says otherwise.
+    struct sigaction hangup {};
+    if (::sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaddset(&signals, SIGHUP);
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
     const ipc::Descriptor stop(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -172,6 +177,7 @@ int run(const control::Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    ipc::occupy_standard_streams();
     control::Config config;
     std::string error;
     switch (control::read_command_line(argc, argv, FANFARE_VERSION, config, error)) {

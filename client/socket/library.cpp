@@ -100,7 +100,9 @@ int transport_error(int error, bool opening) {
         return fail(ESOCKTNOSUPPORT,
                     "no Fanfare daemon answers at " + control_path() + " (" + std::strerror(error) +
                         "); start fanfared, or name its socket with --control or FANFARE_CONTROL");
-    return fail(ECONNRESET, "the Fanfare daemon that held this socket has gone; open a new socket");
+    return fail(ECONNRESET,
+                "the Fanfare daemon that held this socket has gone; start fanfared again, and then "
+                "what used it");
 }
 
 int say_hello(ipc::HelloReply& out) {

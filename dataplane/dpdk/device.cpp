@@ -66,9 +66,13 @@ std::string Device::failed(const std::string& what, int code) const {
     const std::string complaint = take_complaint();
     std::string out = "interface " + interface_ + ": " + text_.text() + " does not " + what + ": " +
                       (complaint.empty() ? rte_strerror(code < 0 ? -code : code) : complaint);
+    if (complaint.find("failed to parse device") != std::string::npos)
+        out += " (this DPDK has no driver of that name; net_af_xdp0,iface=NAME is the usual one)";
     if (text_.kind == DeviceKind::af_xdp)
-        out += " (AF_XDP is not to be had on " + kernel_name_ +
-               "; net_af_packet0,iface=" + kernel_name_ + " does without)";
+        out += " (a queue of " + kernel_name_ +
+               " has room for one AF_XDP socket: end another fanfared or program that has it; or "
+               "AF_XDP is not to be had there, and net_af_packet0,iface=" +
+               kernel_name_ + " does without)";
     return out;
 }
 std::unique_ptr<Device> Device::open(const Eal&, const DeviceRequest& request,

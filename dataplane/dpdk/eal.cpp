@@ -92,6 +92,12 @@ class StandardStreams {
     int saved_[2] = {-1, -1};
 };
 
+// The EAL's folder under our own prefix, with what it left there: nobody else's is named so.
+void remove_runtime_folder(const std::string& prefix) {
+    std::error_code ignored;
+    if (!prefix.empty()) std::filesystem::remove_all(runtime_root() / prefix, ignored);
+}
+
 // getopt's own complaint about an argument it does not know ("fanfared: unrecognized option
 // '--bogus'").
 std::string getopt_complaint(const std::string& printed) {
@@ -141,13 +147,20 @@ std::unique_ptr<Eal> Eal::start(const EalSettings& settings, std::string& error)
         std::string why = getopt_complaint(printed);
         if (why.empty()) why = complaint.empty() ? rte_strerror(reason) : complaint;
         error = "DPDK does not start: " + why;
-        if (reason == ENOMEM || why.find("emory") != std::string::npos)
+        if (why.find("hugepage") != std::string::npos)
+            error +=
+                " (there are no free huge pages: leave memory arguments behind \"--\" out, or "
+                "give -- --no-huge --no-shconf -m MEGABYTES)";
+        else if (plan->memory_bytes != 0 &&
+                 (reason == ENOMEM || why.find("emory") != std::string::npos))
             error += " (" + std::to_string(plan->memory_bytes >> 20) +
-                     " MiB asked for; give less with: -- --no-huge -m MEGABYTES)";
+                     " MiB asked for; give less with: -- --no-huge --no-shconf -m MEGABYTES)";
         else if (!settings.request.arguments.empty())
             error += " (check the EAL arguments behind \"--\")";
         release_log();
-        if (!plan->file_prefix.empty()) ::rmdir((runtime_root() / plan->file_prefix).c_str());
+        // Unless it is of a process with the same number, in another container say.
+        if (why.find("another primary") == std::string::npos)
+            remove_runtime_folder(plan->file_prefix);
         return nullptr;
     }
     capture_xdp_log();
@@ -167,7 +180,7 @@ Eal::~Eal() {
         rte_eal_cleanup();
     }
     release_log();
-    if (!plan_.file_prefix.empty()) ::rmdir((runtime_root() / plan_.file_prefix).c_str());
+    remove_runtime_folder(plan_.file_prefix);
 }
 
 std::uint64_t Eal::free_bytes() const {
