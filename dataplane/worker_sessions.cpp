@@ -82,7 +82,7 @@ void WorkerCore::settle_receiver(ReceiveSession& session, Nanos now) {
             const ResetCause cause = session.receiver.cause();
             if (cause == ResetCause::none || cause == ResetCause::sender_reset) {
                 finished_.remember(session.receiver.identity().tsi, now);
-            } else {
+            } else if (cause == ResetCause::unrecoverable_loss) {
                 // Announced, asked for and never got: what a listener waits for in vain.
                 counters().sessions_without_data.add();
             }

@@ -112,7 +112,10 @@ TEST(ConfigFile, a_missing_file_says_which) {
     Config config;
     std::string error;
     EXPECT_FALSE(read_config_file("/nowhere/f.toml", config, error));
-    EXPECT_NE(error.find("/nowhere/f.toml"), std::string::npos);
+    EXPECT_NE(error.find("/nowhere/f.toml: No such file"), std::string::npos) << error;
+    // A folder would read as an empty file.
+    EXPECT_FALSE(read_config_file("/", config, error));
+    EXPECT_NE(error.find("/: Is a directory"), std::string::npos) << error;
 }
 
 TEST(ConfigFile, every_key_has_a_section_and_is_named_once) {
@@ -253,6 +256,7 @@ TEST(CommandLineFlags, wrong_ones_get_one_line_that_names_them) {
         {{"--interface", kFeed, "--rx-loss", "1,x"}, "is no PERCENT"},
         {{"--frobnicate"}, "--frobnicate"},
         {{"stray"}, "stray"},
+        {{"--interface", kFeed, "stray"}, "not expected: stray"},
         {{"--config", "/nowhere.toml"}, "/nowhere.toml"},
     };
     for (const auto& c : cases) {

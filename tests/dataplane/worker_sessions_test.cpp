@@ -461,6 +461,25 @@ TEST_F(Sessions, ASourceThatEndsWithoutDataTakesOneSpareAndNotOneForEachLastWord
     for (auto& w : receiver.windows) returned += w->returned;
     EXPECT_EQ(returned, 1);
     EXPECT_TRUE(receiver.opened().empty());
+    EXPECT_EQ(receiver.counters().sessions_without_data.get(), 0u);
+}
+
+TEST_F(Sessions, ASourceOfWhichOnlyAnnouncementsGetHereIsCounted) {
+    // As where the link carries less than the sender's MTU: small packets come, data does not.
+    network.wire.hook = [](std::span<const std::byte> frame, const sim::SimPort&) {
+        return frame.size() < 400;
+    };
+    receiver.listen(kGroup, kPort, 0, 1);
+    network.settle();
+    sending = &sender.send();
+    network.settle();
+    write(*sending, message_of(500, 1));
+    network.settle();
+    EXPECT_EQ(receiver.counters().sessions_without_data.get(), 0u);
+    network.run(3 * kSecond);
+    EXPECT_EQ(receiver.counters().sessions_without_data.get(), 1u);
+    EXPECT_TRUE(receiver.opened().empty());
+    EXPECT_TRUE(receiver.windows[0]->returned);
 }
 
 TEST_F(Sessions, SparesComeBackWhenAskedFor) {

@@ -1,6 +1,7 @@
 """Wrong input gets one clear line that names it, a non-zero status, and leaves nothing behind."""
 
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -15,6 +16,7 @@ class BadInput(TransferTest):
     def refused(self, argv, names, host=None, seconds=30, stdin=subprocess.DEVNULL):
         """`argv` ends with a status of its own choice and one line of error that holds every word of `names`."""
         process = self.keep(Process(argv, host=host, stdin=stdin))
+        self.refused_pid = process.popen.pid
         status = process.wait(seconds)
         text = process.text()
         self.assertGreater(status, 0, f'{argv} ended with {status}: {text}')
@@ -43,6 +45,9 @@ class BadInput(TransferTest):
             (self.daemon_argv('--role', 'king'), ['king']),
             (self.daemon_argv('--gateway', 'nobody=10.77.0.9'), ['nobody']),
             (self.daemon_argv('--config', self.folder / 'absent.toml'), ['absent.toml']),
+            (self.daemon_argv('--config', self.folder), [str(self.folder), 'directory']),
+            (self.daemon_argv('--', '--no-huge', '-m', '4'), ['memory', '-m']),
+            (self.daemon_argv('--', '--no-such-flag'), ['--no-such-flag']),
             (self.daemon_argv('--config', broken), ['broken.toml', '3', 'no_such_key']),
             (self.daemon_argv('--config', unparsable), ['unparsable.toml', '1']),
             (self.daemon_argv(interface=None), ['interface']),
@@ -59,6 +64,8 @@ class BadInput(TransferTest):
             with self.subTest(' '.join(str(a) for a in argv[3:])):
                 self.refused(argv, names, host=host)
                 self.assertFalse((self.folder / 'x.sock').exists(), 'a socket was left behind')
+                self.assertFalse(pathlib.Path(f'/var/run/dpdk/fanfare-{self.refused_pid}').exists(),
+                                 'a folder of the EAL was left behind')
 
     def test_an_interface_that_is_down_is_named(self):
         network = self.make_network()
@@ -78,6 +85,12 @@ class BadInput(TransferTest):
         other = self.network.host('other', '10.77.0.50/24')
         self.refused([suite.FANFARED, '--control', self.publisher.socket, '--lcores', '0', '--interface',
                       'feed,10.77.0.50/24,net_af_xdp0,iface=eth0'], [str(self.publisher.socket)], host=other)
+        self.move(1 << 20)
+
+    def test_an_interface_that_another_daemon_has_is_named(self):
+        self.make_hosts(1)
+        self.refused(self.daemon_argv(interface='feed,10.77.0.50/24,net_af_xdp0,iface=eth0'),
+                     ['eth0', 'another fanfared'], host=self.publisher.host)
         self.move(1 << 20)
 
     def test_a_socket_left_by_a_dead_daemon_is_no_hindrance(self):
@@ -113,6 +126,11 @@ class BadInput(TransferTest):
             ([*fanfare, 'sub', GROUP, '--source', 'someone'], ['someone']),
             ([*fanfare, 'sub', GROUP, '--sessions', '2'], ['--output']),
             ([*fanfare, 'sub', GROUP, '--sessions', '2', '--output', '/no/such/folder'], ['/no/such/folder']),
+            ([*fanfare, 'sub', GROUP, '--report', '/no/such/file'], ['--report', '/no/such/file']),
+            ([*fanfare, 'pub', GROUP, '--report', str(self.folder)], ['--report', 'folder']),
+            ([*fanfare, 'pub', GROUP, '--rate', '100000'], ['--rate', '1073741824']),
+            (['sh', '-c', f'exec {suite.FANFARE} --control {control} pub {GROUP} <&-'], ['standard input']),
+            (['sh', '-c', f'exec {suite.FANFARE} --control {control} status >/dev/full'], ['standard output']),
             ([*fanfare, 'sub', '239.77.0.300:7500'], ['239.77.0.300']),
         ]
         for argv, names in table:

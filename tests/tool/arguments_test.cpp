@@ -80,6 +80,16 @@ TEST(Arguments, SubKnowsItsDefaults) {
 TEST(Arguments, RunPassesEverythingBehindTheProgramOn) {
     const auto a = parsed("run ./app --flag -x pub");
     EXPECT_EQ(a.program, (std::vector<std::string>{"./app", "--flag", "-x", "pub"}));
+    const auto b = parsed("--control run run -- ./app -- --control /y");
+    EXPECT_EQ(b.control, "run");
+    EXPECT_EQ(b.program, (std::vector<std::string>{"./app", "--", "--control", "/y"}));
+}
+
+TEST(Arguments, TheSocketMayStandBehindTheCommand) {
+    EXPECT_EQ(parsed("status --control /x").control, "/x");
+    EXPECT_EQ(parsed("pub 239.1.1.1:7500 --control /x --lines").control, "/x");
+    EXPECT_EQ(parsed("options 12345678901234567 --control /x").options_socket, 12345678901234567u);
+    EXPECT_EQ(parsed("--version").command, Command::version);
 }
 
 TEST(Arguments, HelpIsNoFailure) {
@@ -87,6 +97,7 @@ TEST(Arguments, HelpIsNoFailure) {
     std::string help;
     EXPECT_FALSE(parse_command_line(3, argv, help).has_value());
     EXPECT_NE(help.find("--window-ms"), std::string::npos);
+    EXPECT_NE(help.find("Usage: fanfare pub "), std::string::npos);
 }
 
 struct Refused {
@@ -166,7 +177,12 @@ TEST(Arguments, EveryWrongLineIsNamedInOneLine) {
         {"sub 239.1.1.1:1 --feed-check --zmq", {"--feed-check"}},
         {"sub 239.1.1.1:1 --report -", {"--report"}},
         {"sub 239.1.1.1:1 --rate 5", {"--rate"}},
-        {"status --xml", {"--xml"}},
+        {"status --xml", {"--xml", "fanfare status --help"}},
+        {"status a b", {"'a'"}},
+        {"sub 239.1.1.1:1 --count", {"--count needs a value"}},
+        {"options 0", {"SOCKET", "'0'"}},
+        {"options five", {"SOCKET", "'five'"}},
+        {"run --control /x ./app", {"'--control'", "before run"}},
     };
     for (const Refused& row : table) {
         const std::string said = refusal(row.line);

@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'hosts'))
 
 from harness import suite
-from harness.process import wait_until
+from harness.process import Process, wait_until
 from harness.transfer import GROUP, TransferTest, digest
 
 
@@ -83,6 +83,23 @@ class Tool(TransferTest):
         for process in waiting:
             self.assertEqual(process.wait(20), 1, process.text())
             self.assertIn('daemon', process.text().splitlines()[-1])
+
+    def test_a_terminal_that_goes_away_ends_what_nohup_does_not_keep(self):
+        self.make_hosts(1)
+        daemon = self.subscribers[0]
+        ends = daemon.tool('sub', GROUP)
+        daemon.await_listener(ends)
+        stays = self.keep(Process(['nohup', suite.FANFARE, '--control', daemon.socket, 'sub', GROUP]))
+        daemon.await_listener(stays)
+        for process in (stays, ends):
+            process.signal(signal.SIGHUP)
+        self.assertEqual(ends.wait(20), 1, ends.text())
+        self.assertIn('interrupted', ends.text())
+        daemon.process.signal(signal.SIGHUP)
+        self.assertEqual(daemon.process.wait(20), 0, daemon.process.text())
+        self.assertFalse(daemon.socket.exists())
+        self.assertEqual(stays.wait(20), 1, stays.text())
+        self.assertIn('daemon', stays.text().splitlines()[-1])
 
     def test_an_empty_input_is_an_empty_output(self):
         self.make_hosts(1)
