@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 
 namespace fanfare::control {
@@ -40,6 +41,22 @@ ipc::Descriptor take_lock(const std::string& path, std::string& error) {
     }
     error = "held";
     return {};
+}
+
+// The kernel keeps a killed daemon's listener for some milliseconds after its end, until its
+// io_uring is gone: who still answers after a second is somebody else.
+bool is_listened_on(const sockaddr_un& address) {
+    constexpr int kLooks = 50;
+    constexpr timespec kPause{0, 20'000'000};
+    for (int look = 0; look < kLooks; ++look) {
+        if (look != 0) ::nanosleep(&kPause, nullptr);
+        const ipc::Descriptor probe(
+            ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        const int connected =
+            ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+        if (connected != 0 && errno != EPROTOTYPE && errno != EAGAIN) return false;
+    }
+    return true;
 }
 
 }  // namespace
@@ -80,10 +97,7 @@ std::optional<ControlSocket> ControlSocket::open(const std::string& path,
         }
         // The lock is ours, so what stands here was left behind by a dead daemon, unless somebody
         // else's program listens there.
-        ipc::Descriptor probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-        const int connected =
-            ::connect(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address));
-        if (connected == 0 || errno == EPROTOTYPE || errno == EAGAIN) {
+        if (is_listened_on(address)) {
             error =
                 "another program listens on " + path + "; stop it, or give --control another path";
             return std::nullopt;

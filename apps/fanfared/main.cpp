@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "control/access.hpp"
+#include "control/address_claim.hpp"
 #include "control/archive.hpp"
 #include "control/config.hpp"
 #include "control/control_socket.hpp"
@@ -115,6 +116,8 @@ int run(const control::Config& config) {
     if (!embed::check_devices(config, error)) return fail(error);
     auto socket = control::ControlSocket::open(config.control, group, error);
     if (!socket) return fail(error);
+    control::AddressClaims claims;
+    if (!claims.take(config.interfaces, error)) return fail(error);
 
     std::vector<control::Interface> interfaces = control::interface_list(config);
     control::ControlSettings settings = control::control_settings(config, machine_id());
@@ -159,6 +162,7 @@ int run(const control::Config& config) {
         loop_settings.each_tick = [&] {
             workers->steering_turn();
             watch.tick();
+            claims.turn_away();
         };
         const auto loop =
             control::Loop::open(loop_settings, controller, services, links, &*monitor, error);
