@@ -63,7 +63,8 @@ void refuse(Call& call, const ipc::RequestHeader& request, int error, std::strin
     auto reply = answer<PlainReply>(request);
     set_error(reply.header, error, detail);
     call.outcome.descriptors.clear();
-    ++call.registry.counters.requests_refused;
+    // Nothing there yet is an answer, and no refusal to wonder at.
+    if (error != EAGAIN) ++call.registry.counters.requests_refused;
     finish(call, reply);
 }
 

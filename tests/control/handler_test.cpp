@@ -172,6 +172,13 @@ TEST_F(Handler, Check82_83_accept_errors) {
     EXPECT_EQ(accept(listener()).error, EAGAIN);
 }
 
+TEST_F(Handler, an_accept_before_anything_came_counts_as_no_refusal) {
+    EXPECT_EQ(accept(listener()).error, EAGAIN);
+    EXPECT_EQ(registry().counters.requests_refused, 0u);
+    EXPECT_EQ(accept(socket()).error, EINVAL);
+    EXPECT_EQ(registry().counters.requests_refused, 1u);
+}
+
 TEST_F(Handler, shutdown_needs_a_session) {
     EXPECT_EQ(shutdown(socket(), SHUT_WR), ENOTCONN);
     EXPECT_EQ(shutdown(listener(), SHUT_WR), ENOTCONN);
