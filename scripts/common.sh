@@ -49,6 +49,10 @@ need() {
 configure() {
     local directory=$1
     shift
+    # What root built before is root's: said here, before meson says it at length.
+    local place=$directory
+    [[ -e $place ]] || place=$(dirname "$place")
+    [[ -w $place ]] || die "$place belongs to $(stat -c %U "$place"): run this as that user, or give it away: chown -R $(id -un) $place"
     # A directory that a configuration left unfinished is made anew.
     if [[ -d $directory && ! -f $directory/build.ninja ]]; then rm -rf "$directory"; fi
     if [[ -d $directory ]]; then
