@@ -68,7 +68,9 @@ std::string Device::failed(const std::string& what, int code) const {
                       (complaint.empty() ? rte_strerror(code < 0 ? -code : code) : complaint);
     if (complaint.find("failed to parse device") != std::string::npos)
         out += " (this DPDK has no driver of that name; net_af_xdp0,iface=NAME is the usual one)";
-    if (text_.kind == DeviceKind::af_xdp)
+    else if (complaint.find("kvargs") != std::string::npos)
+        out += " (the driver does not know one of these arguments)";
+    else if (text_.kind == DeviceKind::af_xdp)
         out += " (a queue of " + kernel_name_ +
                " has room for one AF_XDP socket: end another fanfared or program that has it; or "
                "AF_XDP is not to be had there, and net_af_packet0,iface=" +
