@@ -53,12 +53,14 @@ class Tool(TransferTest):
         self.make_hosts(1)
         out = self.folder / 'lines'
         sub = self.subscribers[0].subscribe(GROUP, out, '--count', '3', '--separator', r'--\n')
-        pub = self.publisher.tool('pub', GROUP, '--lines', stdin=subprocess.PIPE)
+        report = self.folder / 'report'
+        pub = self.publisher.tool('pub', GROUP, '--lines', '--report', str(report), stdin=subprocess.PIPE)
         pub.popen.stdin.write(b'a\nb\nc\nd\nno newline')
         pub.popen.stdin.close()
         self.assertEqual(pub.wait(30), 0, pub.text())
         self.assertEqual(sub.wait(30), 0, sub.text())
         self.assertEqual(out.read_bytes(), b'a\n--\nb\n--\nc\n--\n')
+        self.assertEqual(json.loads(report.read_text())['odata_sent'], 5)
 
     def test_an_output_that_is_closed_ends_sub_with_one_line(self):
         self.make_hosts(1)
