@@ -192,6 +192,12 @@ void LocalRepairer::on_nak(const wire::Packet& packet, Address from, const Windo
     for_each_number(packet, window.next, [&](Sqn sqn, std::uint64_t ordinal) {
         ++statistics_.naks_received;
         if (!admit(from, window, now)) return;
+        if (ordinal >= window.next && sqn_before(window.lead, sqn)) {
+            // Whether it was ever sent the source alone knows: an NCF of ours would bear its
+            // address, and receivers would look for what nobody can give them.
+            passed.add(sqn);
+            return;
+        }
         confirmed.add(sqn);
         if (holds(ordinal, window)) {
             if (repaired_just_now(ordinal, now)) return;
@@ -201,7 +207,7 @@ void LocalRepairer::on_nak(const wire::Packet& packet, Address from, const Windo
             const Wanted wanted = want_fetch(ordinal);
             if (wanted == Wanted::anew) provided.add(sqn);
             statistics_.fetches_shed += wanted == Wanted::refused ? 1 : 0;
-        } else if (ordinal < window.next || sqn_before(window.lead, sqn)) {
+        } else if (ordinal < window.next) {
             // What the receiver beside us misses too it asks for itself, and its repair is for
             // everybody.
             passed.add(sqn);

@@ -103,6 +103,7 @@ void NakScheduler::measure(const Slot& slot, Nanos now) {
 
 void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {
     Slot& slot = at(ordinal);
+    slot.leaned = 0;
     switch (slot.state) {
         case State::idle:
             return;
@@ -126,21 +127,25 @@ void NakScheduler::confirmed(std::uint64_t ordinal, Nanos now) {
 
 void NakScheduler::overheard(std::uint64_t ordinal, Nanos now) {
     Slot& slot = at(ordinal);
+    const Nanos timeout = confirmation_.timeout(slot.ncf_retries);
     switch (slot.state) {
         case State::idle:
             return;
         case State::back_off:
+            if (!lean(slot)) return;
             ++suppressed_;
             slot.state = State::wait_ncf;
             slot.since = now;
             count_loss(slot, now);
-            [[fallthrough]];
+            arm(ordinal, now + timeout);
+            break;
         case State::wait_ncf:
-            arm(ordinal, now + confirmation_.timeout(slot.ncf_retries));
+            // Again and again it would be no wait for an NCF any more.
+            if (now - slot.since < timeout) arm(ordinal, now + timeout);
             break;
         case State::wait_data:
             repeated(slot, now);
-            arm(ordinal, now + repair_wait(slot.data_waits));
+            if (lean(slot)) arm(ordinal, now + repair_wait(slot.data_waits));
             break;
     }
 }
@@ -160,6 +165,7 @@ NakScheduler::Due NakScheduler::run(Nanos now, std::uint64_t base, Random& rando
             case State::back_off: {
                 slot.state = State::wait_ncf;
                 slot.since = now;
+                slot.leaned = 0;
                 count_loss(slot, now);
                 arm(ordinal, now + confirmation_.timeout(slot.ncf_retries));
                 // RFC 6.3: oldest first. Timers expire nearly in order, so inserting from the end

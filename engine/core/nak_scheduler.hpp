@@ -42,7 +42,8 @@ class NakScheduler {
         const Slot& slot = at(ordinal);
         if (slot.state == State::wait_data) arm(ordinal, now + repair_wait(slot.data_waits));
     }
-    // An NCF, or another receiver's NAK, names it. No effect on a number without state.
+    // An NCF, or another receiver's NAK, names it. No effect on a number without state. Anybody may
+    // send a NAK to the group: what nobody confirms stands for ours a few times and no more.
     void confirmed(std::uint64_t ordinal, Nanos now);
     void overheard(std::uint64_t ordinal, Nanos now);
 
@@ -78,6 +79,7 @@ class NakScheduler {
         std::uint32_t repairs_seen = 0;  // low half of repairs_ when a wait last expired
         bool counted = false;            // as a loss
         bool repeated = false;           // confirmed again for somebody else
+        std::uint8_t leaned = 0;         // others' NAKs that stood for ours, since our own or an NCF
     };
 
     Slot& at(std::uint64_t ordinal) { return slots_[ordinal & mask_]; }
@@ -99,6 +101,15 @@ class NakScheduler {
         ++losses_;
         slot.counted = true;
         slot.asked_at = now;
+    }
+
+    // A whole subnet hardly ever loses the NCFs of so many NAKs in a row; with fewer it would ask
+    // with all its voices where one was enough.
+    static constexpr std::uint8_t kLeanedMost = 2;
+    static bool lean(Slot& slot) {
+        if (slot.leaned == kLeanedMost) return false;
+        ++slot.leaned;
+        return true;
     }
 
     // Heard again while the repair is on its way: more than one asked.

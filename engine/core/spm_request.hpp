@@ -27,12 +27,16 @@ class SpmRequest {
         if (!answered_ && at_ == kNever) arm(now, interval_, random);
     }
     // Another receiver asked: its answer serves us too. Ours waits at least as long as it (13.5).
+    // Anybody may send one to the group, though: without an answer ours goes out after a few.
     void request_overheard(Nanos now, Random& random) {
-        if (at_ != kNever) arm(now + interval_, interval_, random);
+        if (at_ == kNever || put_off_ == kPutOffMost) return;
+        ++put_off_;
+        arm(now + interval_, interval_, random);
     }
     Nanos next_deadline() const { return at_; }
     void sent(Nanos now, Random& random) {
         ++attempts_;
+        put_off_ = 0;
         // Doubled up to a second: by then it is the source that is missing, not one packet.
         interval_ = std::min<Nanos>(std::max(interval_ * 2, wait_), std::max(wait_, kSecond));
         arm(now + interval_ / 2, interval_ / 2, random);
@@ -44,6 +48,7 @@ class SpmRequest {
 
   private:
     static constexpr std::uint32_t kAttempts = 3;
+    static constexpr std::uint32_t kPutOffMost = 3;
     // Many may have joined at one moment, and nothing says how many: steep enough for a thousand.
     static constexpr double kSteepness = 8;
     void arm(Nanos from, Nanos interval, Random& random) {
@@ -53,6 +58,7 @@ class SpmRequest {
     Nanos wait_ = 1, interval_ = 1;
     Nanos at_ = kNever;
     std::uint32_t attempts_ = 0;
+    std::uint32_t put_off_ = 0;  // others' requests that ours waited for
     bool answered_ = false;
 };
 

@@ -147,9 +147,14 @@ void Pair::fly(const Datagram& datagram, std::size_t to, std::size_t receiver) {
 }
 
 void Pair::inject(Datagram datagram, Nanos delay) {
-    const std::size_t count = datagram.to.is_multicast() ? subscribers.size() : 0;
-    for (std::size_t i = 0; i < count; ++i) flights_.push({now + delay, order_++, i, datagram});
-    if (count == 0) flights_.push({now + delay, order_++, kToSource, datagram});
+    if (datagram.to.is_multicast()) {
+        for (std::size_t i = 0; i < subscribers.size(); ++i) {
+            flights_.push({now + delay, order_++, i, datagram});
+        }
+        return;
+    }
+    const std::size_t to = datagram.to.v4 - receiver_address(0).v4;
+    flights_.push({now + delay, order_++, to < subscribers.size() ? to : kToSource, datagram});
 }
 
 void Pair::deliver(Flight flight) {
