@@ -143,10 +143,12 @@ void NakScheduler::overheard(std::uint64_t ordinal, Nanos now) {
             // Again and again it would be no wait for an NCF any more.
             if (now - slot.since < timeout) arm(ordinal, now + timeout);
             break;
-        case State::wait_data:
+        case State::wait_data: {
             repeated(slot, now);
-            if (lean(slot)) arm(ordinal, now + repair_wait(slot.data_waits));
+            const Nanos wait = repair_wait(slot.data_waits);
+            if (now - slot.since < wait) arm(ordinal, now + wait);
             break;
+        }
     }
 }
 

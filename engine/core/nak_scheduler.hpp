@@ -105,7 +105,7 @@ class NakScheduler {
 
     // A whole subnet hardly ever loses the NCFs of so many NAKs in a row; with fewer it would ask
     // with all its voices where one was enough.
-    static constexpr std::uint8_t kLeanedMost = 2;
+    static constexpr std::uint8_t kLeanedMost = 4;
     static bool lean(Slot& slot) {
         if (slot.leaned == kLeanedMost) return false;
         ++slot.leaned;
