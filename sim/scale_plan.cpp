@@ -63,6 +63,9 @@ std::vector<ScalePlan> make_plans() {
         plan("come-and-go", "1 % common loss; half of the receivers come late, leave or come back");
     churn.loss_shared = 0.01;
     churn.coming_and_going = 0.5;
+    // Half of a late receiver's room holds the past that it asks for; the rest must take what is
+    // sent while the repairs of all the others' past go first.
+    churn.receive_log_bytes = 1 << 20;
     ScalePlan& parity = plan("parity", "1 % common loss; 2 parity packets with every 8");
     parity.loss_shared = 0.01;
     parity.parity = {8, 255, 2, false};
