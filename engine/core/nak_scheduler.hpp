@@ -79,7 +79,7 @@ class NakScheduler {
         std::uint32_t repairs_seen = 0;  // low half of repairs_ when a wait last expired
         bool counted = false;            // as a loss
         bool repeated = false;           // confirmed again for somebody else
-        std::uint8_t leaned = 0;         // others' NAKs that stood for ours, since our own or an NCF
+        std::uint8_t leaned = 0;  // others' NAKs that stood for ours, since our own or an NCF
     };
 
     Slot& at(std::uint64_t ordinal) { return slots_[ordinal & mask_]; }

@@ -61,7 +61,7 @@ class ParityRepairs {
             const Sqn sqn = i == 0 ? packet.sqn : wire::nak_list_at(packet.options, i - 1);
             ++statistics.naks_received;
             ++statistics.parity_naks_received;
-            const auto count = static_cast<std::uint8_t>((sqn & (k_ - 1)) + 1);
+            auto count = static_cast<std::uint8_t>((sqn & (k_ - 1)) + 1);
             const std::uint64_t group = window.ordinal_of(sqn & ~Sqn{k_ - 1u});
             if (!window.contains(group)) {
                 // A group whose first packets have gone can't be computed any more.
@@ -69,31 +69,32 @@ class ParityRepairs {
                 continue;
             }
             Group& g = at(group);
-            if (g.wanted < count && !service.admit(requester, window, now, statistics)) continue;
+            const bool again = g.requester == mark;
+            const bool repaired = g.wanted == 0 && g.parity_at != SendWindow::kLongAgo;
+            if (repaired && !again && crosses) {
+                hold.crossed(now - g.parity_at);
+                crosses = false;  // once a NAK: a list left once
+            }
+            // A NAK that crossed the parity it asks for needs no more of it. Who asks once more did
+            // not cross it.
+            const bool held = repaired && now - g.parity_at < hold.repair_gap(0, again);
+            // One NAK may cost k packets, each of them a pass over its group.
+            if (const std::uint32_t more = held ? 0 : wanted_for(g, count) - g.wanted; more > 0) {
+                const std::uint32_t given = service.admit(requester, window, now, statistics, more);
+                if (given == 0) continue;
+                count = static_cast<std::uint8_t>(count - (more - given));
+            }
             if (count > g.asked || now - g.ncf_at >= hold.confirm_gap()) {
                 g.asked = std::max(g.asked, count);
                 confirms_.insert(group / k_);
             }
             if (g.parity_at != SendWindow::kLongAgo) ++statistics.naks_after_rdata;
             fresh |= g.requester == 0;
-            const bool again = g.requester == mark;
             in_vain |= again && g.held;
-            g.held = false;
-            if (g.wanted == 0 && g.parity_at != SendWindow::kLongAgo) {
-                if (!again && crosses) {
-                    hold.crossed(now - g.parity_at);
-                    crosses = false;  // once a NAK: a list left once
-                }
-                // A NAK that crossed the parity it asks for needs no more of it. Who asks once more
-                // did not cross it.
-                if (now - g.parity_at < hold.repair_gap(0, again)) {
-                    g.requester = mark;
-                    g.held = true;
-                    continue;
-                }
-            }
+            g.held = held;
             if (g.wanted == 0) g.requester = mark;
-            want(g, count);
+            if (held) continue;
+            g.wanted = wanted_for(g, count);
             if (g.closed && g.wanted > 0) service.want_parity(group);
         }
         // Where only parity is asked for, nothing else teaches how long to hold it.
@@ -156,12 +157,12 @@ class ParityRepairs {
     }
     // RFC 11.4: pending packets are raised to what is asked for, never added to. Counts are meant
     // for a full group (RFC 11.5), so that what a short one leaves out is no loss.
-    void want(Group& g, std::uint8_t count) {
+    std::uint8_t wanted_for(const Group& g, std::uint8_t count) const {
         const std::uint32_t unused = g.closed ? k_ - std::uint32_t{g.size} : 0;
-        if (count <= unused) return;
-        g.wanted = std::max(g.wanted, static_cast<std::uint8_t>(count - unused));
-        g.wanted =
-            std::min<std::uint8_t>(g.wanted, static_cast<std::uint8_t>(most_ - g.next_index));
+        const std::uint32_t lacking = count > unused ? count - unused : 0;
+        const std::uint32_t left = std::uint32_t{most_} - g.next_index;
+        return static_cast<std::uint8_t>(
+            std::max<std::uint32_t>(g.wanted, std::min(lacking, left)));
     }
     void reduce(Group& g) const {
         const std::uint32_t unused = k_ - std::uint32_t{g.size};

@@ -45,13 +45,14 @@ class RepairService {
         return static_cast<std::uint8_t>(((requester.v4 * 0x9E3779B1u) >> 24) | 1u);
     }
 
-    // Whether this requester may cause one more repair. Asking again for what waits is free: a slow
-    // source is asked often.
-    bool admit(Address requester, const SendWindow& window, Nanos now,
-               SourceStatistics& statistics) {
-        if (requesters_.take(requester, 1, window.next(), window.size(), now) > 0) return true;
-        ++statistics.naks_shed;
-        return false;
+    // How many of `wanted` more repairs this requester may cause. Asking again for what waits is
+    // free: a slow source is asked often.
+    std::uint32_t admit(Address requester, const SendWindow& window, Nanos now,
+                        SourceStatistics& statistics, std::uint32_t wanted = 1) {
+        const std::uint32_t given =
+            requesters_.take(requester, wanted, window.next(), window.size(), now);
+        if (given == 0) ++statistics.naks_shed;
+        return given;
     }
 
     // All numbers of a NAK whose addresses were judged already.
@@ -74,7 +75,7 @@ class RepairService {
             }
             SendEntry& entry = window.at(ordinal);
             if (entry.unused) {
-                unused(ordinal, window, now, statistics);
+                unused(ordinal, requester, window, now, statistics);
                 continue;
             }
             if (entry.rdata_at != SendWindow::kLongAgo) ++statistics.naks_after_rdata;
@@ -83,7 +84,7 @@ class RepairService {
             in_vain |= again && (entry.repairs & SendEntry::kHeld) != 0;
             const bool repair = !repairs_.contains(ordinal) &&
                                 now - entry.rdata_at >= hold_.repair_gap(repairs, again);
-            if (repair && !admit(requester, window, now, statistics)) continue;
+            if (repair && admit(requester, window, now, statistics) == 0) continue;
             switch (who_asks(entry, ordinal, mark(requester), now, crosses)) {
                 case Asks::first:
                     first_asked = true;
@@ -197,15 +198,20 @@ class RepairService {
 
     // Nobody can send a number that was left out; the last packet of its group says so
     // (OPT_CURR_TGSIZE).
-    void unused(std::uint64_t ordinal, SendWindow& window, Nanos now,
+    void unused(std::uint64_t ordinal, Address requester, SendWindow& window, Nanos now,
                 SourceStatistics& statistics) {
         const std::uint64_t last = ordinal - window.at(ordinal).message_offset;
         if (!window.contains(last)) {
             ++statistics.naks_too_late;
             return;
         }
+        const SendEntry& entry = window.at(last);
+        const bool repair =
+            !repairs_.contains(last) &&
+            now - entry.rdata_at >= hold_.repair_gap(entry.repairs & SendEntry::kRepairs);
+        if (repair && admit(requester, window, now, statistics) == 0) return;
         if (now - window.at(ordinal).ncf_at >= hold_.confirm_gap()) confirms_.insert(ordinal);
-        if (now - window.at(last).rdata_at >= hold_.hold()) repairs_.insert(last);
+        if (repair) repairs_.insert(last);
     }
 
     RepairQueue repairs_;

@@ -123,6 +123,38 @@ TEST_F(ParityRepairsTest, AGroupThatBeganBehindTheTrailIsTooLateToAskFor) {
     EXPECT_EQ(statistics.naks_too_late, 1u);
 }
 
+// RFC 10: one NAK may ask for k packets, again and again up to n.
+TEST_F(ParityRepairsTest, ARequesterPaysForEachPacketThatItAsksFor) {
+    SourceParameters p = parameters();
+    p.window_packets = 1024;
+    p.parity.block_size = 255;
+    SendWindow many(p.window_packets, 0);
+    ParityRepairs owed(p);
+    for (std::uint32_t i = 0; i < p.window_packets; ++i) {
+        if (i % kGroup == 0) owed.begin(many.next());
+        many.open() = SendEntry{};
+        many.commit();
+        if (i % kGroup == kGroup - 1) owed.close(many.next() - kGroup, kGroup, 0, service);
+    }
+    std::size_t caused = 0;
+    Nanos at = kSecond;
+    for (int round = 0; round < 50; ++round, at += 10 * kMillisecond) {
+        for (std::uint64_t group = many.first(); group < many.next(); group += kGroup) {
+            wire::Packet nak{};
+            nak.type = wire::Type::nak;
+            nak.flags = wire::kOptParity;
+            nak.sqn = static_cast<Sqn>(group) | (kGroup - 1);
+            owed.nak(nak, kRequester, many, service, at, statistics);
+            while (owed.wanted(group)) {
+                owed.sent(group, at);
+                ++caused;
+            }
+        }
+    }
+    EXPECT_GT(statistics.naks_shed, 0u);
+    EXPECT_LE(caused, 4096u + 500u) << "the burst, and a thousand a second";
+}
+
 TEST_F(ParityRepairsTest, OneConfirmationNamesTheLargestCountOfEachGroup) {
     send(2 * kGroup);
     close(first);

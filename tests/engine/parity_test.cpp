@@ -402,6 +402,33 @@ TEST(Parity, NumbersThatWereNeverUsedAreAnsweredWithTheGroupsLastPacket) {
     expect_complete(pair);
 }
 
+// RFC 10: the answer to a number that was left out is a whole packet as well.
+TEST(Parity, NumbersThatWereNeverUsedAreNoWayToAStream) {
+    Pair pair(with_parity(8, 1, false));
+    Count count(pair);
+    Sqn first = 0;
+    bool any = false;
+    auto tap = pair.tap;
+    pair.tap = [&, tap](const Datagram& d) {
+        tap(d);
+        if (d.kind == FrameKind::odata && !any) first = d.decoded().sqn;
+        any |= d.kind == FrameKind::odata;
+    };
+    for (std::size_t i = 0; i < 3; ++i) pair.send(message_of(i, 200));
+    pair.run_for(20 * kMillisecond);
+    for (std::size_t i = 3; i < 10; ++i) pair.send(message_of(i, 200));
+    pair.run_for(5 * kMillisecond);
+    // Number 5 of the first group, which ended with number 2.
+    for (int i = 0; i < 1000; ++i) {
+        Datagram d = nak({first + 5});
+        d.from = receiver_address(5);
+        pair.inject(d, i * 200 * kMicrosecond);
+    }
+    pair.run_for(200 * kMillisecond);
+    EXPECT_GE(count.repairs, 1u);
+    EXPECT_LE(count.repairs, 32u) << "16 at will, then ever more seldom";
+}
+
 TEST(Parity, SynAndFinStandOnParityOfTheFirstAndTheLastGroup) {
     Pair pair(with_parity(4, 1, false));
     std::vector<Sqn> syn, fin;

@@ -23,8 +23,7 @@ TEST(Resistance, NumbersThatWereNeverSentAreNotConfirmedByARepairer) {
     // Its NCFs bear the source's address: receivers would look for what nobody can give them.
     for (int i = 0; i < 100; ++i) {
         const Sqn ahead = pair.source->lead() + 50 + static_cast<Sqn>(i) * 10;
-        pair.inject(from_stranger(nak({ahead, ahead + 1}), receiver_address(0)),
-                    i * kMillisecond);
+        pair.inject(from_stranger(nak({ahead, ahead + 1}), receiver_address(0)), i * kMillisecond);
     }
     pair.run_for(5 * kSecond);
     for (std::size_t i = 0; i < 20; ++i) pair.send(message_of(i, 500));
