@@ -20,6 +20,9 @@ constexpr double kLeastRoundTripMs = 2;
 // Times of packets that were sent: more than any window in flight has use for; an older packet
 // gives no round trip.
 constexpr std::uint32_t kTimesKept = 4096;
+// What lies further back is taken to lie there: of two numbers further apart than half of all, the
+// earlier one would look like the later. Far more than any window.
+constexpr Sqn kPast = 1u << 30;
 // Stall timers never run faster: a receiver's worker may sleep a few milliseconds.
 constexpr Nanos kLeastTimeout = 10 * kMillisecond;
 
@@ -49,6 +52,9 @@ void PgmccSource::data_sent(Sqn sqn, Nanos now) {
         settled_ = ~0u;
     }
     last_ = sqn;
+    for (Sqn* const past : {&first_, &filled_to_, &acker_since_}) {
+        if (last_ - *past > kPast) *past = last_ - kPast;
+    }
     sent_at_[sqn & (sent_at_.size() - 1)] = now;
     in_flight_ += 1;
     if (!allows()) filled_to_ = sqn;

@@ -215,6 +215,23 @@ TEST(PgmccSource, SilentAckerCostsTheWindowThenItsPlace) {
     EXPECT_TRUE(s.source.allows());
 }
 
+TEST(PgmccSource, AfterMorePacketsThanHalfOfAllNumbersReportsStillCount) {
+    Sender s;
+    s.round();
+    const double before = s.source.window();
+    // Steps through all numbers, once round and half round again, of which only the ends are sent.
+    for (std::uint64_t sent = 0; sent < 0x180000000ull; sent += 1u << 22) {
+        s.next += 1u << 22;
+        s.send();
+        s.now += kTrip;
+        s.ack(s.next - 1);
+    }
+    ASSERT_EQ(s.source.window(), before) << "one packet a round trip does not fill it";
+    for (int i = 0; i < 4; ++i) s.round();
+    EXPECT_GT(s.source.window(), 4);
+    EXPECT_EQ(s.source.timeouts(), 0u);
+}
+
 TEST(PgmccSource, RandomReportsKeepWindowAndTokensInBounds) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         SCOPED_TRACE(seed);
