@@ -124,7 +124,7 @@ struct Receiver::Parts {
         reports_wanted = 0;
         spm_request.start(parameters.spmr_wait_ns);
         end.start(parameters.silence_ns, time);
-        redirect.start(who.nla, who.prefix);
+        redirect.start(who.nla, who.prefix, !who.repairs);
         congestion.start(parameters.congestion_feedback ? who.nla : Address{},
                          std::max(parameters.nak_backoff_max_ns, kElectionBackoff));
         meter.start(time);

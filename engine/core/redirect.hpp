@@ -11,17 +11,20 @@ namespace fanfare::engine {
 class Redirect {
   public:
     // `nla` and `prefix`: this host's address and the bits of its subnet. With prefix 0 no offer
-    // is taken: it could come from anywhere.
-    void start(Address nla, std::uint8_t prefix) {
+    // is taken: it could come from anywhere. A repairer itself (`follows` false) takes none either:
+    // two that lost the same would confirm each other's NAKs, and nobody would ask the source.
+    void start(Address nla, std::uint8_t prefix, bool follows = true) {
         *this = Redirect{};
         nla_ = nla;
+        follows_ = follows;
         prefix_ = prefix > 32 ? 32 : prefix;
     }
 
     // A redirecting POLR whose origin was judged. False when it is not for us: a repairer in our
     // own subnet has lost what we lost.
     bool offered(Address repairer, bool parity, Nanos now) {
-        if (prefix_ == 0 || nla_.is_none() || repairer.is_none() || repairer.is_multicast()) {
+        if (!follows_ || prefix_ == 0 || nla_.is_none() || repairer.is_none() ||
+            repairer.is_multicast()) {
             return false;
         }
         if (!beyond_subnet(repairer)) return false;
@@ -93,7 +96,7 @@ class Redirect {
 
     Address nla_, repairer_, failed_;
     std::uint8_t prefix_ = 0;
-    bool parity_ = false, watching_ = false, confirmed_ = false, repaired_ = false;
+    bool follows_ = true, parity_ = false, watching_ = false, confirmed_ = false, repaired_ = false;
     std::uint64_t watched_ = 0;
     std::uint32_t failures_ = 0;
     Nanos failed_until_ = 0, patient_until_ = 0;

@@ -543,6 +543,30 @@ TEST(LocalRepairer, NaksOfOthersGroupsSourcesAndForParityAreRefused) {
     EXPECT_TRUE(a.hear(nak({3})).empty()) << "sent to the source, not to us";
 }
 
+// Two sites whose repairers lost the same would otherwise confirm each other's NAKs, and nobody would
+// ask the source.
+TEST(LocalRepairer, ItAsksTheSourceItselfWhateverOthersOffer) {
+    Alone a;
+    ReceiverIdentity identity = a.receiver.identity();
+    identity.repairs = true;
+    identity.prefix = 24;
+    a.receiver.start(identity, 1, a.now);
+    a.hear(spm(1, 0, 0xFFFFFFFF));
+    a.hear(odata(0, 0, "x"));
+    wire::Packet offer = from_receiver(wire::Type::polr);
+    offer.options.set(wire::OptionBit::redirect);
+    offer.options.redirect.dlr = Address::from_octets(10, 7, 7, 7);
+    a.hear(datagram_of(offer, kSourceAddress, kGroup));
+    EXPECT_TRUE(a.receiver.repairer().is_none());
+    a.hear(odata(2, 0, "x"));
+    a.now += kMillisecond;
+    Output out = a.frames.output();
+    a.receiver.on_tick(a.now, out);
+    const auto sent = a.frames.take(out, receiver_address(0));
+    ASSERT_FALSE(sent.empty());
+    EXPECT_EQ(sent[0].to, kSourceAddress);
+}
+
 TEST(LocalRepairer, AnOfferThatDoesNotBearTheSourcesAddressIsNotBelieved) {
     Pair pair(site(1));
     pair.send("x");
