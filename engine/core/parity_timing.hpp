@@ -18,6 +18,7 @@ class ParityTiming {
         mask_ = k - 1;
         proactive_ = proactive;
     }
+    void announce(bool proactive) { proactive_ = proactive; }
 
     // Everything before this ordinal may be asked for; `lead` is the highest number known.
     std::uint64_t settled(std::uint64_t lead) const { return std::max(lead & ~mask_, settled_); }

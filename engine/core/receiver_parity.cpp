@@ -25,9 +25,15 @@ constexpr std::uint64_t kLeastGroups = 4;
 }  // namespace
 
 void Receiver::Parts::learn_parity(const wire::Packet& spm) {
-    if (!spm.options.has(wire::OptionBit::parity_prm) || parity == nullptr || parity_on) return;
+    if (!spm.options.has(wire::OptionBit::parity_prm) || parity == nullptr) return;
     const auto& prm = spm.options.parity_prm;
-    // The size is constant for the session (RFC 11.2): the first that is possible counts.
+    if (parity_on) {
+        // The size is constant for the session (RFC 11.2): the first that was possible counts.
+        if (prm.group_size != parity->k()) return;
+        on_demand = prm.ondemand;
+        timing.announce(prm.proactive);
+        return;
+    }
     if (prm.group_size < 2 || prm.group_size > fec::kMaxData ||
         !std::has_single_bit(prm.group_size) || (!prm.proactive && !prm.ondemand) ||
         prm.group_size * kLeastGroups > window.half()) {
@@ -67,7 +73,8 @@ void Receiver::Parts::learn_size(std::uint64_t group, std::uint32_t size) {
     const std::uint64_t last = parity->last_of(group);
     if (size == parity->k() || last < window.next() || last >= window.reach()) return;
     ParityGroups::Group* const known = parity->find(group);
-    if (known != nullptr && known->size != 0) {
+    if (known != nullptr && (known->size != 0 || known->parity > 0)) {
+        // Parity says its group's size, and none that it is full.
         if (known->size != size) ++statistics.parity_rejected;
         return;
     }
@@ -372,7 +379,7 @@ Receiver::Parts::Asked Receiver::Parts::parity_nak_for(std::uint64_t ordinal, Sq
     ParityGroups::Group* const g = parity->find(group);
     if (g == nullptr || !g->asking || ordinal != parity->last_of(group)) return Asked::number;
     if (parity->needed(window, *g) == 0) return Asked::nothing;
-    if (source_trail > group || g->in_vain >= kInVainMost) {
+    if (!on_demand || source_trail > group || g->in_vain >= kInVainMost) {
         ask_one_by_one(*g);
         return Asked::nothing;
     }

@@ -655,6 +655,45 @@ TEST_F(HostileParity, ASizeThatContradictsDataIsNotBelieved) {
     EXPECT_EQ(receiver.next_ordinal() & 0xFFFFFFFF, 66u);
 }
 
+TEST_F(HostileParity, ASizeThatContradictsParityIsNotBelievedEither) {
+    give(odata(64, 64, "abc"));
+    give(parity(64, "xyz"));
+    give(odata(65, 64, "abc", [](wire::Packet& p) {
+        p.options.set(OptionBit::curr_tgsize);
+        p.options.curr_tgsize.actual_size = 2;
+    }));
+    EXPECT_GE(receiver.statistics().parity_rejected, 1u);
+    EXPECT_EQ(receiver.next_ordinal() & 0xFFFFFFFF, 66u) << "66 and 67 are not left out";
+}
+
+// RFC 11.2: the group's size holds for the session. Which parity there is may change.
+TEST_F(HostileParity, WhatSpmsSayOfParityLaterIsFollowedButForTheSize) {
+    const auto announce = [&](Sqn number, bool proactive, bool on_demand, std::uint32_t k) {
+        give(spm(number, 64, 63, [=](wire::Packet& p) {
+            p.options.set(OptionBit::parity_prm);
+            p.options.parity_prm = {proactive, on_demand, k};
+        }));
+    };
+    const auto asked = [&] {
+        now += 5 * kMillisecond;
+        Output out = frames.output();
+        receiver.on_tick(now, out);
+        const auto sent = frames.take(out, receiver_address(0));
+        return sent.empty() ? std::uint8_t{0xFF} : sent[0].decoded().flags & wire::kOptParity;
+    };
+    announce(2, false, true, 8);
+    for (const Sqn sqn : {64u, 65u, 66u, 68u, 69u, 70u}) give(odata(sqn, 64, "abc"));
+    EXPECT_EQ(asked(), 0) << "another size: nothing of it counts";
+    give(rdata(67, 64, "abc"));
+    announce(3, true, true, 4);
+    give(odata(72, 64, "abc"));
+    EXPECT_EQ(asked(), wire::kOptParity) << "71, by its group";
+    announce(4, true, false, 4);
+    std::uint8_t next = 0xFF;
+    for (int i = 0; i < 4 && next == 0xFF; ++i) next = asked();
+    EXPECT_EQ(next, 0) << "which turns into a number";
+}
+
 TEST_F(HostileParity, DamagedParityIsNotKept) {
     Datagram damaged = parity(64, "xyz");
     damaged.octets.back() ^= std::byte{1};
