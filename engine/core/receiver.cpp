@@ -287,6 +287,12 @@ Verdict Receiver::Parts::on_redirect(const wire::Packet& packet, std::span<const
 }
 
 Address Receiver::Parts::nak_destination(std::span<const std::uint64_t> due, Output& out) {
+    if (parity_on && !redirect.takes(true)) {
+        // What stands for a group goes to the source, whose silence says nothing of a repairer.
+        while (!due.empty() && stands_for_group(due.front())) due = due.subspan(1);
+        while (!due.empty() && stands_for_group(due.back())) due = due.first(due.size() - 1);
+        if (due.empty()) return source_path();
+    }
     const bool source_can_help = source_trail <= window.next();
     const bool held = redirect.watching() && window.held(redirect.watched());
     if (redirect.asking(due.front(), due.back(), held, source_can_help, now) && !source_can_help) {

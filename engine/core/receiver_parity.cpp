@@ -375,9 +375,9 @@ void Receiver::Parts::ask_one_by_one(ParityGroups::Group& g) {
 // What a NAK shall say for a state that is due: the group and how many packets it lacks. False when
 // it stands for a number, or for nothing any more.
 Receiver::Parts::Asked Receiver::Parts::parity_nak_for(std::uint64_t ordinal, Sqn& sqn) {
+    if (!stands_for_group(ordinal)) return Asked::number;
     const std::uint64_t group = parity->group_of(ordinal);
     ParityGroups::Group* const g = parity->find(group);
-    if (g == nullptr || !g->asking || ordinal != parity->last_of(group)) return Asked::number;
     if (parity->needed(window, *g) == 0) return Asked::nothing;
     if (!on_demand || source_trail > group || g->in_vain >= kInVainMost) {
         ask_one_by_one(*g);
@@ -410,6 +410,7 @@ Verdict Receiver::Parts::on_parity_confirmation(const wire::Packet& packet) {
         verdict = Verdict::accepted;
         if (ncf) {
             g->confirmed = true;
+            if (redirect.takes(true)) redirect.confirmed(parity->last_of(group));
             naks.confirmed(parity->last_of(group), now);
         } else {
             naks.overheard(parity->last_of(group), now);

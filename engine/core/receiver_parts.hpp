@@ -219,6 +219,10 @@ struct Receiver::Parts {
     void ask_one_by_one(ParityGroups::Group& group);
     enum class Asked : std::uint8_t { number, group, nothing };
     Asked parity_nak_for(std::uint64_t ordinal, Sqn& sqn);
+    bool stands_for_group(std::uint64_t ordinal) {
+        const ParityGroups::Group* const g = parity->find(parity->group_of(ordinal));
+        return g != nullptr && g->asking && ordinal == parity->last_of(g->start);
+    }
 
     Verdict on_data(const wire::Packet& packet, std::span<const std::byte> tpdu, Output& out);
     Verdict on_spm(const wire::Packet& packet, std::span<const std::byte> tpdu, Output& out);

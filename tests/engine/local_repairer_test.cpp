@@ -543,8 +543,8 @@ TEST(LocalRepairer, NaksOfOthersGroupsSourcesAndForParityAreRefused) {
     EXPECT_TRUE(a.hear(nak({3})).empty()) << "sent to the source, not to us";
 }
 
-// Two sites whose repairers lost the same would otherwise confirm each other's NAKs, and nobody would
-// ask the source.
+// Two sites whose repairers lost the same would otherwise confirm each other's NAKs, and nobody
+// would ask the source.
 TEST(LocalRepairer, ItAsksTheSourceItselfWhateverOthersOffer) {
     Alone a;
     ReceiverIdentity identity = a.receiver.identity();
@@ -565,6 +565,37 @@ TEST(LocalRepairer, ItAsksTheSourceItselfWhateverOthersOffer) {
     const auto sent = a.frames.take(out, receiver_address(0));
     ASSERT_FALSE(sent.empty());
     EXPECT_EQ(sent[0].to, kSourceAddress);
+}
+
+// What the source owes says nothing of the repairer (9.5.3.1).
+TEST(LocalRepairer, ParityNaksThatTheSourceLeavesUnansweredDoNotDiscardIt) {
+    Alone a;
+    ReceiverIdentity identity = a.receiver.identity();
+    identity.prefix = 32;
+    a.receiver.start(identity, 1, a.now);
+    a.hear(spm(1, 0, 0xFFFFFFFF, [](wire::Packet& p) {
+        p.options.set(wire::OptionBit::parity_prm);
+        p.options.parity_prm = {false, true, 4};
+    }));
+    wire::Packet offer = from_receiver(wire::Type::polr);
+    offer.options.set(wire::OptionBit::redirect);
+    offer.options.redirect.dlr = Address::from_octets(10, 7, 7, 7);
+    a.hear(datagram_of(offer, kSourceAddress, kGroup));
+    for (const Sqn sqn : {0u, 1u, 2u, 4u}) a.hear(odata(sqn, 0, "x"));
+    std::size_t naks = 0;
+    for (int i = 0; i < 20; ++i) {
+        a.now += 10 * kMillisecond;
+        Output out = a.frames.output();
+        a.receiver.on_tick(a.now, out);
+        for (const Datagram& d : a.frames.take(out, receiver_address(0))) {
+            if (d.kind != FrameKind::nak || d.to == kGroup) continue;
+            ++naks;
+            EXPECT_EQ(d.to, kSourceAddress);
+            EXPECT_NE(d.decoded().flags & wire::kOptParity, 0);
+        }
+    }
+    EXPECT_GE(naks, 3u);
+    EXPECT_EQ(a.receiver.repairer(), Address::from_octets(10, 7, 7, 7));
 }
 
 TEST(LocalRepairer, AnOfferThatDoesNotBearTheSourcesAddressIsNotBelieved) {
