@@ -310,6 +310,7 @@ void LocalRepairer::on_source_ncf(const wire::Packet& packet, const Window& wind
 void LocalRepairer::on_packet(const wire::Packet& packet, Address from, bool to_us,
                               const Window& window, Nanos now, Output& out) {
     if (packet.tsi() != identity_.tsi || packet.data_port() != identity_.destination_port) return;
+    if (!packet.towards_source() && from != identity_.ip_source) return;
     if (announce_at_ == kNever && parameters_.announce_interval_ns > 0 && window.start != 0 &&
         window.next > window.start) {
         announce_at_ = now;

@@ -108,14 +108,24 @@ class ParityRepairs {
     // The next parity NCF: up to 63 groups with the largest counts asked for.
     std::size_t confirm(const SendWindow& window, Nanos now, Confirmation& sqns) {
         std::size_t count = 0;
+        confirmed_to_ = std::max(confirmed_to_, window.trail() / k_);
         while (count < sqns.size() && !confirms_.empty()) {
-            const std::uint64_t group = confirms_.oldest(window.trail() / k_) * k_;
-            confirms_.erase(group / k_);
+            const std::uint64_t number = confirms_.oldest(confirmed_to_);
+            const std::uint64_t group = number * k_;
+            if (group >= window.next() && confirmed_to_ > window.trail() / k_) {
+                // Round the ring, as RepairService::confirm().
+                confirmed_to_ = window.trail() / k_;
+                if (count > 0) return count;
+                continue;
+            }
+            confirms_.erase(number);
+            confirmed_to_ = number + 1;
             Group& g = at(group);
             if (!window.contains(group)) continue;
             g.ncf_at = now;
             sqns[count++] = static_cast<Sqn>(group) | static_cast<Sqn>(g.asked - 1);
         }
+        if (confirms_.empty()) confirmed_to_ = 0;
         return count;
     }
 
@@ -172,7 +182,8 @@ class ParityRepairs {
     std::uint32_t k_;
     std::uint8_t first_index_, most_;
     std::vector<Group> groups_;
-    RepairQueue confirms_;  // by group number
+    RepairQueue confirms_;            // by group number
+    std::uint64_t confirmed_to_ = 0;  // where the last NCF ended; 0: none waits
 };
 
 }  // namespace fanfare::engine

@@ -123,16 +123,27 @@ class RepairService {
     void want_parity(std::uint64_t group) { repairs_.insert(group); }
     void parity_served(std::uint64_t group) { repairs_.erase(group); }
 
-    // The next NCF: up to 63 numbers, oldest first. A list is what answers a list.
+    // The next NCF: up to 63 numbers, oldest first. A list is what answers a list. Where NCFs have
+    // to wait, one goes on where the last one ended: else the oldest, asked for again, would keep
+    // all others waiting.
     using Confirmation = std::array<Sqn, wire::kNakListMax + 1>;
     std::size_t confirm(SendWindow& window, Nanos now, Confirmation& sqns) {
         std::size_t count = 0;
+        confirmed_to_ = std::max(confirmed_to_, window.trail());
         while (count < sqns.size() && !confirms_.empty()) {
-            const std::uint64_t ordinal = confirms_.oldest(window.trail());
+            const std::uint64_t ordinal = confirms_.oldest(confirmed_to_);
+            if (ordinal >= window.next() && confirmed_to_ > window.trail()) {
+                // Round the ring: those before are left.
+                confirmed_to_ = window.trail();
+                if (count > 0) return count;  // a list is in order
+                continue;
+            }
             confirms_.erase(ordinal);
             window.at(ordinal).ncf_at = now;
             sqns[count++] = static_cast<Sqn>(ordinal);
+            confirmed_to_ = ordinal + 1;
         }
+        if (confirms_.empty()) confirmed_to_ = 0;
         return count;
     }
 
@@ -215,7 +226,8 @@ class RepairService {
     }
 
     RepairQueue repairs_;
-    RepairQueue confirms_;  // filled for the length of a call, longer while an Output is full
+    RepairQueue confirms_;            // filled for the length of a call, longer where NCFs wait
+    std::uint64_t confirmed_to_ = 0;  // where the last NCF ended; 0: none waits
     RepairHold hold_;
     BackoffTuning tuning_;
     RequesterLimits requesters_;

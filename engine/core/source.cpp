@@ -185,6 +185,7 @@ Nanos Source::next_deadline() const {
     if (!s.service.pending().empty() && (!s.data_waits || s.share.allows())) {
         at = std::min(at, s.repair_at == kNever ? s.now : s.repair_at);
     }
+    if (s.must_confirm()) at = std::min(at, s.confirm_at);
     if (s.data_waits) at = std::min(at, s.publish_at == kNever ? s.now : s.publish_at);
     if (s.parity && s.parity->owed())
         at = std::min(at, s.parity_at == kNever ? s.now : s.parity_at);

@@ -40,7 +40,7 @@ bool Source::Parts::send_parity(Output& out) {
 
 bool Source::Parts::send_parity_confirms(Output& out) {
     ParityRepairs& repairs = parity->repairs();
-    while (repairs.must_confirm()) {
+    while (repairs.must_confirm() && may_confirm()) {
         TxFrame* const frame = out.next();
         if (frame == nullptr) {
             stalled = true;
@@ -53,7 +53,7 @@ bool Source::Parts::send_parity_confirms(Output& out) {
             stalled = true;
             return false;
         }
-        charge(*frame, FrameKind::ncf);
+        charge_confirm(*frame);
         ++statistics.ncf_sent;
         out.commit();
     }

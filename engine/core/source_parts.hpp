@@ -24,6 +24,12 @@ namespace fanfare::engine {
 // goes with the next call.
 inline constexpr std::uint64_t kTrailStepsPerCall = 4096;
 
+// NCFs take at most one of so many parts of the rate: alone a receiver's NAK is confirmed at once,
+// and a crowd's NAKs are merged before they are a hundredth of it.
+inline constexpr std::uint64_t kConfirmParts = 3;
+// An NCF of 63 numbers with all its options and headers.
+inline constexpr std::uint32_t kLargestConfirm = 352;
+
 inline Sqn first_sqn(const SourceParameters& parameters, const SourceIdentity& identity) {
     const Sqn first = parameters.random_first_sqn ? static_cast<Sqn>(Random(identity.seed).next())
                                                   : identity.first_sqn;
@@ -43,6 +49,8 @@ struct Source::Parts {
           // Another stream of the seed than the first number's.
           polls(p, ~i.seed),
           limiter(p.rate_bits_per_s, mtu),
+          // Rounded up: 0 would be none.
+          confirm_limiter((p.rate_bits_per_s + kConfirmParts - 1) / kConfirmParts, mtu),
           share(p.repair_share_percent, mtu),
           schedule(p.ambient_spm_ns, p.heartbeat_spm_ns),
           advance(p),
@@ -67,6 +75,7 @@ struct Source::Parts {
     RepairService service;
     PollRound polls;
     RateLimiter limiter;
+    RateLimiter confirm_limiter;  // of NCFs, which are charged to both
     RepairShare share;
     SpmSchedule schedule;
     TrailAdvance advance;
@@ -91,6 +100,7 @@ struct Source::Parts {
     Nanos publish_at = kNever;  // when tokens allow what a publish was refused
     Nanos repair_at = kNever;   // when they allow the next repair
     Nanos parity_at = kNever;   // when they allow the pro-active parity that is owed
+    Nanos confirm_at = kNever;  // when NCFs may go on
     Nanos last_data_at = SendWindow::kLongAgo;
     Nanos last_spm_at = SendWindow::kLongAgo;
     Nanos spread_told = 0;  // the least back-off of the last SPM
@@ -197,9 +207,22 @@ struct Source::Parts {
         return true;
     }
 
+    // NCFs go before all else (RFC 5.1.3) and are charged, but in a storm of NAKs they take no more
+    // than their part of the rate (RFC 5.2), or nothing would be left for what they promise.
+    bool may_confirm() {
+        confirm_at = confirm_limiter.allowed_at(kLargestConfirm, now);
+        return confirm_at <= now;
+    }
+    void charge_confirm(const TxFrame& frame) {
+        charge(frame, FrameKind::ncf);
+        confirm_limiter.charge(packets.datagram_size(FrameKind::ncf, frame.length), now);
+    }
+    bool must_confirm() const {
+        return service.must_confirm() || (parity && parity->must_confirm());
+    }
     bool send_confirms(Output& out) {
         if (parity && parity->must_confirm() && !send_parity_confirms(out)) return false;
-        while (service.must_confirm()) {
+        while (service.must_confirm() && may_confirm()) {
             TxFrame* const frame = out.next();
             if (frame == nullptr) {
                 stalled = true;
@@ -212,7 +235,7 @@ struct Source::Parts {
                 stalled = true;
                 return false;
             }
-            charge(*frame, FrameKind::ncf);
+            charge_confirm(*frame);
             ++statistics.ncf_sent;
             out.commit();
         }

@@ -532,6 +532,18 @@ TEST(LocalRepairer, TheMarksStandOnRepairsOfWhatItGotByARepairItself) {
     EXPECT_TRUE(sent[2].decoded().options.has(wire::OptionBit::syn));
 }
 
+TEST(LocalRepairer, AMarkThatAnotherAddressSetsIsNone) {
+    Alone a;
+    a.hear(odata(0, 0, "x"));
+    Datagram forged =
+        odata(0, 0, "x", [](wire::Packet& p) { p.options.set(wire::OptionBit::fin); });
+    forged.from = receiver_address(7);
+    a.hear(forged);
+    const auto sent = a.ask({0});
+    ASSERT_EQ(sent.size(), 3u);
+    EXPECT_FALSE(sent[2].decoded().options.has(wire::OptionBit::fin));
+}
+
 TEST(LocalRepairer, NaksOfOthersGroupsSourcesAndForParityAreRefused) {
     Alone a;
     for (Sqn i = 0; i < 10; ++i) a.hear(odata(i, 0, "x"));

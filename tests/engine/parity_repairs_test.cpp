@@ -169,6 +169,34 @@ TEST_F(ParityRepairsTest, OneConfirmationNamesTheLargestCountOfEachGroup) {
     EXPECT_FALSE(repairs.must_confirm());
 }
 
+TEST_F(ParityRepairsTest, WhereConfirmationsWaitTheNextGoesOnWhereTheLastEnded) {
+    SourceParameters p = parameters();
+    p.window_packets = 1024;
+    SendWindow many(p.window_packets, 0);
+    ParityRepairs owed(p);
+    for (std::uint32_t i = 0; i < p.window_packets; ++i) {
+        if (i % kGroup == 0) owed.begin(many.next());
+        many.open() = SendEntry{};
+        many.commit();
+    }
+    const auto nak_for = [&](std::uint64_t group, Nanos at) {
+        wire::Packet nak{};
+        nak.type = wire::Type::nak;
+        nak.flags = wire::kOptParity;
+        nak.sqn = static_cast<Sqn>(group);
+        owed.nak(nak, kRequester, many, service, at, statistics);
+    };
+    for (std::uint64_t i = 0; i < 100; ++i) nak_for(many.first() + i * kGroup, kSecond);
+    ParityRepairs::Confirmation sqns;
+    ASSERT_EQ(owed.confirm(many, kSecond, sqns), 63u);
+    nak_for(many.first(), 2 * kSecond);
+    ASSERT_EQ(owed.confirm(many, 2 * kSecond, sqns), 37u);
+    EXPECT_EQ(sqns[0], static_cast<Sqn>(many.first()) + 63 * kGroup);
+    ASSERT_EQ(owed.confirm(many, 2 * kSecond, sqns), 1u);
+    EXPECT_EQ(sqns[0], static_cast<Sqn>(many.first()));
+    EXPECT_FALSE(owed.must_confirm());
+}
+
 TEST_F(ParityRepairsTest, WhoAsksOnceMoreDidNotCrossTheParityItAsksFor) {
     constexpr Address kOther = Address::from_octets(10, 0, 0, 9);
     send(kGroup);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -164,6 +165,28 @@ TEST_F(RepairServiceTest, BeforeAnyNcfHasLeftNoNakIsLate) {
     confirm(kSecond + 20 * kMicrosecond);
     ask(lost, 1, 3, kSecond + 90 * kMicrosecond);
     EXPECT_EQ(service.tuning().min(), 70 * kMicrosecond + 70 * kMicrosecond / 4);
+}
+
+// In a storm NCFs wait (RFC 5.2). The oldest numbers, asked for again meanwhile, must not be all
+// that is ever confirmed.
+TEST_F(RepairServiceTest, WhereNcfsWaitTheNextGoesOnWhereTheLastEnded) {
+    send(4000);
+    while (window.size() > 1000) window.drop_oldest();
+    send(2000);  // round the ring
+    const std::uint64_t a = window.trail() + 10, b = a + 1000, c = b + 1500;
+    RepairService::Confirmation sqns;
+    const auto next = [&](Nanos at) {
+        EXPECT_EQ(service.confirm(window, at, sqns), 63u);
+        EXPECT_TRUE(std::is_sorted(sqns.begin(), sqns.end()));
+        return static_cast<Sqn>(sqns[0]);
+    };
+    for (const std::uint64_t from : {a, b, c}) ask(from, 63, 1, kSecond);
+    EXPECT_EQ(next(kSecond), static_cast<Sqn>(a));
+    ask(a, 63, 1, 2 * kSecond);
+    EXPECT_EQ(next(2 * kSecond), static_cast<Sqn>(b));
+    EXPECT_EQ(next(2 * kSecond), static_cast<Sqn>(c));
+    EXPECT_EQ(next(2 * kSecond), static_cast<Sqn>(a));
+    EXPECT_FALSE(service.must_confirm());
 }
 
 }  // namespace
