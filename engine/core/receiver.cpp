@@ -387,6 +387,8 @@ Verdict Receiver::on_unicast_ncf(const wire::Packet& packet, std::span<const std
         frame->ttl = 1;
         frame->router_alert = parts_->parameters.router_alert;
         frame->destination = parts_->identity.group;
+        // A copy of the packet: neighbours take an NCF from the session's source alone.
+        frame->source = parts_->identity.ip_source;
         out.commit();
     }
     return verdict;

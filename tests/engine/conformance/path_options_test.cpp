@@ -83,6 +83,7 @@ TEST_F(ReceiverAlone, AUnicastNcfIsPassedOnToTheNeighboursWithTtl1) {
     EXPECT_EQ(copies[0].octets, d.octets);
     EXPECT_EQ(copies[0].to, kGroup);
     EXPECT_EQ(copies[0].ttl, 1);
+    EXPECT_EQ(copies[0].from, kSourceAddress) << "from us no neighbour would believe it";
     give(ncf({101}, unreachable(kElement)), true);
     EXPECT_EQ(of(FrameKind::ncf).size(), 1u) << "not for one that is to be ignored";
 }
