@@ -13,9 +13,6 @@ namespace {
 // Incomplete groups that can be known at a time, as far as the window has room for so many: those
 // of one second at a million packets a second and k = 128, thirty milliseconds with k = 4.
 constexpr std::size_t kGroups = 4096;
-// Payload that one place of the pool takes: an Ethernet frame's, and once a longer one was seen, a
-// jumbo frame's.
-constexpr std::size_t kSlotOctets = 2048, kLongSlotOctets = 9216;
 
 }  // namespace
 
@@ -95,9 +92,8 @@ std::optional<std::uint32_t> ParityGroups::index_of(const wire::Packet& packet) 
 ParityGroups::Kept ParityGroups::keep(Group& group, std::uint32_t index,
                                       const wire::Packet& packet) {
     const bool variable = (packet.flags & wire::kOptVarPktLen) != 0;
-    const std::size_t size = packet.payload.size();
-    if (variable && size < 2) return Kept::contradiction;
-    const std::size_t length = size - (variable ? 2 : 0);
+    if (variable && packet.payload.size() < 2) return Kept::contradiction;
+    const std::size_t length = payload_length(packet);
     for (std::uint16_t i = group.first; i != kNone; i = slots_[i].next) {
         if (slots_[i].index == index) return Kept::duplicate;
         if (slots_[i].length != length || slots_[i].variable != variable ||
@@ -105,11 +101,7 @@ ParityGroups::Kept ParityGroups::keep(Group& group, std::uint32_t index,
             return Kept::contradiction;
         }
     }
-    if (length > slot_octets_) {
-        if (length > kLongSlotOctets || slot_octets_ == kLongSlotOctets) return Kept::no_room;
-        slice(kLongSlotOctets);
-    }
-    if (free_ == kNone) return Kept::no_room;
+    if (length > slot_octets_ || free_ == kNone) return Kept::no_room;
     const std::uint16_t at = free_;
     Slot& slot = slots_[at];
     free_ = slot.next;

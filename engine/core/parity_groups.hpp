@@ -71,6 +71,17 @@ class ParityGroups {
 
     // Number of a parity packet within its group, 0 to 254 - k; nothing when there is no such.
     std::optional<std::uint32_t> index_of(const wire::Packet& packet) const;
+    // The first packet that is longer than the pool's places needs longer ones: all parity that is
+    // held goes. `pushed_out(group)` is told of each group that had some.
+    template <typename PushedOut>
+    void make_room_for(const wire::Packet& packet, PushedOut&& pushed_out) {
+        const std::size_t length = payload_length(packet);
+        if (length <= slot_octets_ || length > kLongSlotOctets) return;
+        for (Group& group : groups_) {
+            if (group.parity > 0) pushed_out(group);
+        }
+        slice(kLongSlotOctets);
+    }
     enum class Kept : std::uint8_t { kept, duplicate, no_room, contradiction };
     // Copies an intact parity packet into the pool.
     Kept keep(Group& group, std::uint32_t index, const wire::Packet& packet);
@@ -99,6 +110,9 @@ class ParityGroups {
     std::span<const std::uint64_t> recovered() const { return {recovered_.data(), made_}; }
 
   private:
+    // Payload that one place of the pool takes: an Ethernet frame's, and once a longer one was
+    // seen, a jumbo frame's.
+    static constexpr std::size_t kSlotOctets = 2048, kLongSlotOctets = 9216;
     static constexpr std::uint16_t kNone = 0xFFFF;
     static constexpr std::uint8_t kFragment = 1, kPacked = 2;
 
@@ -112,6 +126,11 @@ class ParityGroups {
     };
 
     Group& at(std::uint64_t group) { return groups_[(group >> shift_) & (groups_.size() - 1)]; }
+    // Without the encoded length at the end.
+    static std::size_t payload_length(const wire::Packet& packet) {
+        const std::size_t size = packet.payload.size();
+        return (packet.flags & wire::kOptVarPktLen) != 0 && size >= 2 ? size - 2 : size;
+    }
     std::uint8_t* octets_of(std::uint16_t slot) { return pool_.data() + slot * slot_octets_; }
     void slice(std::size_t slot_octets);
     bool gather(const Group& group, const ReceiveWindow& window, std::uint64_t room_end);

@@ -158,6 +158,10 @@ Verdict Receiver::Parts::keep_parity(std::uint64_t group, std::uint32_t size, st
         try_decode(*g);
         return Verdict::duplicate;
     }
+    parity->make_room_for(packet, [this](ParityGroups::Group& other) {
+        // Its numbers were asked for as far as its parity did not make up for them.
+        if (!other.asking) ask_one_by_one(other);
+    });
     switch (parity->keep(*g, index, packet)) {
         case ParityGroups::Kept::duplicate:
             ++statistics.parity_unneeded;

@@ -203,11 +203,20 @@ TEST(ParityGroups, ALongerFrameMakesThePlacesLongerAndWhatWasKeptIsDropped) {
     const std::vector<std::byte> octets(8000), endless(9217);
     jumbo.payload = octets;
     ParityGroups::Group* const next = r.groups.open(kStart + kK, r.window.next());
+    EXPECT_EQ(r.groups.keep(*next, 0, jumbo), ParityGroups::Kept::no_room);
+    std::vector<std::uint64_t> pushed_out;
+    const auto note = [&](ParityGroups::Group& group) { pushed_out.push_back(group.start); };
+    r.groups.make_room_for(jumbo, note);
+    EXPECT_EQ(pushed_out, std::vector<std::uint64_t>{kStart});
     EXPECT_EQ(r.groups.keep(*next, 0, jumbo), ParityGroups::Kept::kept);
+    r.groups.make_room_for(jumbo, note);
+    EXPECT_EQ(pushed_out.size(), 1u) << "once";
     EXPECT_EQ(r.groups.find(kStart)->parity, 0);
     EXPECT_EQ(r.groups.held_octets(), 8000u);
     jumbo.payload = endless;
     ParityGroups::Group* const third = r.groups.open(kStart + 2 * kK, r.window.next());
+    r.groups.make_room_for(jumbo, note);
+    EXPECT_EQ(pushed_out.size(), 1u) << "no place is so long";
     EXPECT_EQ(r.groups.keep(*third, 0, jumbo), ParityGroups::Kept::no_room);
 }
 

@@ -518,6 +518,27 @@ TEST(Parity, APoolThatIsFullCostsRepairsByNumberAndNothingElse) {
     EXPECT_GT(count.repairs, 0);
 }
 
+// The pool makes longer places for the first long packet and lets go of what it holds.
+TEST(Parity, WhatTheFirstLongPacketPushesOutIsAskedFor) {
+    PairParameters p = with_parity(8, 1, false);
+    p.mtu = 9000;
+    Pair pair(p);
+    Sqn first = 0;
+    bool any = false;
+    pair.drop = [&](const Datagram& d, std::size_t) {
+        if (d.kind == FrameKind::rdata) return pair.now < 3 * kMillisecond;
+        if (d.kind != FrameKind::odata) return false;
+        if (!any) first = d.decoded().sqn;
+        any = true;
+        const Sqn number = d.decoded().sqn - first;
+        return !is_parity(d) && (number == 2 || number == 4 || number == 10);
+    };
+    for (std::size_t i = 0; i < 8; ++i) pair.send(message_of(i, 200));
+    for (std::size_t i = 8; i < 64; ++i) pair.send(message_of(i, 6000));
+    pair.finish();
+    expect_complete(pair);
+}
+
 TEST(Parity, NumbersWrapInsideAndBetweenGroups) {
     PairParameters p = with_parity(8, 2, true);
     p.source.random_first_sqn = false;
