@@ -14,6 +14,8 @@ namespace {
 // Work bounds of one tick: missing numbers that get their state, timer steps.
 constexpr std::uint32_t kOpenedPerTick = 2048;
 constexpr std::uint32_t kTimerStepsPerTick = 8192;
+// Of a packet, in a jumbo frame: one can always be decoded.
+constexpr std::uint64_t kLongestPayload = 9216;
 
 }  // namespace
 
@@ -61,7 +63,11 @@ Verdict Receiver::Parts::on_spm(const wire::Packet& packet, std::span<const std:
         return Verdict::beyond_window;
     }
     window.extend(lead);
-    if (parity_on) learn_spm_lead(packet, lead);
+    if (parity_on) {
+        // What it makes readable must not count as lost for its own trail.
+        learn_spm_lead(packet, lead);
+        if (window.held(window.next()) && !contiguous(out)) return Verdict::accepted;
+    }
     open_missing(kOpenedPerPacket);
     if (packet.options.has(OptionBit::fin)) end.fin(std::max(lead, window.start_ordinal() - 1));
     trail_moved(packet.trail, out);
@@ -357,8 +363,11 @@ void Receiver::start(const ReceiverIdentity& identity, std::uint64_t seed, Nanos
 }
 
 Reservation Receiver::open_burst(std::size_t payload_bytes) {
-    // Decoding writes at most what parity is in the pool, or comes with the burst.
-    const std::uint64_t decoded = parts_->parity_on ? parts_->parity->held_octets() : 0;
+    // Decoding writes at most what parity is in the pool, or comes with the burst. In a small log
+    // that would be all that readers have not read yet: what goes beyond waits for the next burst.
+    const std::uint64_t most = std::max(parts_->join_limits.log_bytes / 8, kLongestPayload);
+    const std::uint64_t decoded =
+        parts_->parity_on ? std::min(parts_->parity->held_octets(), most) : 0;
     return parts_->window.reserve(payload_bytes + decoded);
 }
 

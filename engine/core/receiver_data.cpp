@@ -13,16 +13,19 @@ void Receiver::Parts::judge_late(std::uint64_t ordinal, bool syn, Output& out) {
 }
 
 bool Receiver::Parts::contiguous(Output& out) {
-    const std::uint64_t before = window.next();
-    const bool consistent =
-        window.advance([this](IndexEntry& entry, bool fragment, const FragmentNote& note,
-                              std::uint64_t) { return fragments.accept(entry, fragment, note); });
-    if (!consistent) {
-        reset(ResetCause::inconsistent_data, out);
-        return false;
-    }
+    do {
+        const std::uint64_t before = window.next();
+        const bool consistent = window.advance(
+            [this](IndexEntry& entry, bool fragment, const FragmentNote& note, std::uint64_t) {
+                return fragments.accept(entry, fragment, note);
+            });
+        if (!consistent) {
+            reset(ResetCause::inconsistent_data, out);
+            return false;
+        }
+        if (parity_on) groups_passed(before);
+    } while (parity_on && retry_decode());
     if (parity_on) {
-        groups_passed(before);
         if (window.next() > window.start_ordinal())
             judge_late(window.start_ordinal(), start_recovered == 2, out);
     }
@@ -95,6 +98,7 @@ Verdict Receiver::Parts::on_data(const wire::Packet& packet, std::span<const std
         room_refused = true;
         window.extend(ordinal);
         open_missing(kOpenedPerPacket);
+        if (parity_on && retry_decode() && !contiguous(out)) return Verdict::window_full;
         trail_moved(packet.trail, out);
         return Verdict::window_full;
     }

@@ -200,7 +200,9 @@ void Receiver::Parts::try_decode(ParityGroups::Group& g) {
             return;
         case ParityGroups::Outcome::no_room:
             room_refused = true;
-            decode_waits = g.start;
+            decode_waits = true;
+            // It needs nothing from others.
+            if (g.asking) naks.cancel(parity->last_of(g.start));
             return;
         case ParityGroups::Outcome::undecodable:
             ++statistics.parity_rejected;
@@ -212,7 +214,6 @@ void Receiver::Parts::try_decode(ParityGroups::Group& g) {
             break;
     }
     if (g.asking) naks.close(parity->last_of(g.start), now);
-    if (decode_waits == g.start) decode_waits = 0;
     parity->release(g);
 }
 
@@ -231,14 +232,14 @@ void Receiver::Parts::count_decoded(const ParityGroups::Group& g) {
     statistics.parity_decoded += parity->recovered().size();
 }
 
-// The log may have room by now for what it had none for before.
-void Receiver::Parts::retry_decode() {
-    if (decode_waits == 0) return;
-    if (ParityGroups::Group* const g = parity->find(decode_waits)) {
-        try_decode(*g);
-    } else {
-        decode_waits = 0;
-    }
+// The log may have room by now for what it had none for before. The first missing number comes
+// first: all that is held waits for it, and room for it is always kept.
+bool Receiver::Parts::retry_decode() {
+    if (!decode_waits) return false;
+    ParityGroups::Group* const g = parity->find(parity->group_of(window.next()));
+    if (g == nullptr || g->parity == 0 || parity->needed(window, *g) > 0) return false;
+    try_decode(*g);
+    return window.held(window.next());
 }
 
 // A group with a state of its own has changed: the state must stand as long as it needs packets.
@@ -301,7 +302,6 @@ void Receiver::Parts::groups_passed(std::uint64_t before) {
          g = parity->last_of(g) + 1) {
         if (ParityGroups::Group* const group = parity->find(g)) {
             if (group->asking && naks.close(parity->last_of(g), now)) ++statistics.losses_repaired;
-            if (decode_waits == g) decode_waits = 0;
             parity->release(*group);
         }
     }

@@ -102,7 +102,7 @@ struct Receiver::Parts {
     bool on_demand = false;            // parity_on, and the source answers parity NAKs
     std::uint8_t start_recovered = 0;  // the first number came out of parity; 2: OPT_SYN said so
     std::uint64_t parity_from = 0;     // groups before it can't be decoded
-    std::uint64_t decode_waits = 0;    // a group that could be decoded if the log had room
+    bool decode_waits = false;         // groups that could be decoded if the log had room
 
     void start(const ReceiverIdentity& who, std::uint64_t seed, Nanos time) {
         if (used) {
@@ -112,7 +112,8 @@ struct Receiver::Parts {
         }
         parity_on = on_demand = false;
         start_recovered = 0;
-        parity_from = decode_waits = 0;
+        parity_from = 0;
+        decode_waits = false;
         used = true;
         naks.clear(time);
         identity = who;
@@ -204,7 +205,9 @@ struct Receiver::Parts {
                         const wire::Packet& packet);
     void try_decode(ParityGroups::Group& group);
     void count_decoded(const ParityGroups::Group& group);
-    void retry_decode();
+    // Where groups wait for room: decodes the one that the first missing number stands in. True
+    // when that number is here now.
+    bool retry_decode();
     void recheck(ParityGroups::Group& group);
     // A data packet was placed; one that is here already came again.
     void parity_data(const wire::Packet& packet, std::uint64_t ordinal, Output& out);

@@ -539,6 +539,24 @@ TEST(Parity, WhatTheFirstLongPacketPushesOutIsAskedFor) {
     expect_complete(pair);
 }
 
+// A log that is full again and again: groups that could be decoded wait for room, and none is
+// forgotten.
+TEST(Parity, ASmallLogUnderHeavyLossDeliversEverything) {
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        SCOPED_TRACE(seed);
+        PairParameters p = with_parity(8, seed % 4 == 3 ? 2 : 0, true);
+        p.seed = seed;
+        p.log_bytes = 1u << 17;
+        p.source.rate_bits_per_s = 50'000'000;
+        p.link.loss = 0.05 + 0.02 * static_cast<double>(seed % 6);
+        p.link.delay_ns = kMillisecond * static_cast<Nanos>(seed % 4);
+        Pair pair(p);
+        for (std::size_t i = 0; i < 800; ++i) pair.send(message_of(i, 1000 + i % 300));
+        pair.finish();
+        expect_complete(pair);
+    }
+}
+
 TEST(Parity, NumbersWrapInsideAndBetweenGroups) {
     PairParameters p = with_parity(8, 2, true);
     p.source.random_first_sqn = false;
