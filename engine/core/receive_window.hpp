@@ -38,7 +38,7 @@ class alignas(64) ReceiveWindow {
     std::uint64_t next() const { return next_; }
     // Highest ordinal known to have been sent; next() - 1 when all of it is contiguous.
     std::uint64_t lead() const { return lead_; }
-    // Entries held beyond the first missing one.
+    // Data held beyond the first missing number.
     std::uint64_t buffered() const { return buffered_; }
     // Ordinals from here on are out of reach: their slots may still be read by others.
     std::uint64_t reach() const { return reach_; }
@@ -97,9 +97,12 @@ class alignas(64) ReceiveWindow {
         if (behind > head_ || head - (head_ - behind) > log_.size()) return nullptr;
         return log_.data() + (entry.place & log_mask_);
     }
-    // Numbers that a short parity group leaves without a packet: entries without data.
+    // Numbers that a short parity group leaves without a packet: entries without data, which hold
+    // no room.
     void leave_out(std::uint64_t ordinal) {
-        commit(ordinal, head_, 0, kEntryVoid, kLeftOut, nullptr);
+        extend(ordinal);
+        index_[ordinal & index_mask_] = {
+            static_cast<Sqn>(ordinal), static_cast<std::uint32_t>(head_), 0, kEntryVoid, kLeftOut};
     }
     bool left_out(std::uint64_t ordinal) const {
         const IndexEntry& e = entry(ordinal);
@@ -146,9 +149,10 @@ class alignas(64) ReceiveWindow {
             IndexEntry& entry = index_[next_ & index_mask_];
             const bool fragment = (entry.flags & kFragment) != 0;
             entry.flags &= static_cast<std::uint16_t>(~kFragment);
+            const bool data = !left_out(next_);
             if (!judge(entry, fragment, fragments_[next_ & fragment_mask_], next_)) return false;
             ++next_;
-            --buffered_;
+            buffered_ -= data ? 1 : 0;
         }
         if (buffered_ == 0) gaps_first_ = gaps_last_;
         return true;

@@ -54,6 +54,24 @@ TEST(ReceiveWindow, AGapHoldsBackWhatComesAfterIt) {
     EXPECT_EQ(w.window.buffered(), 0u);
 }
 
+// They would make all that is placed before them look as if it had to be kept for them.
+TEST(ReceiveWindow, NumbersThatWereLeftOutHoldNoRoom) {
+    Window w(1024);
+    w.window.start(0);
+    const std::uint64_t first = w.window.next();
+    w.window.extend(first + 300);
+    for (std::uint64_t i = 301; i < 330; ++i) w.window.leave_out(first + i);
+    EXPECT_EQ(w.window.buffered(), 0u);
+    // Four times what the log holds, each number in its turn and one ahead of it.
+    for (std::uint64_t i = 0; i < 300; i += 2) {
+        ASSERT_TRUE(w.put(first + i + 1, 1000)) << i;
+        ASSERT_TRUE(w.put(first + i, 1000)) << i;
+    }
+    ASSERT_TRUE(w.put(first + 300, 1000));
+    EXPECT_EQ(w.window.next(), first + 330);
+    EXPECT_EQ(w.window.buffered(), 0u);
+}
+
 TEST(ReceiveWindow, ASlotOfAnEarlierLapIsNotMistakenForANewNumber) {
     Window w;
     w.window.start(5);
