@@ -34,7 +34,7 @@ void ReceiveWindow::start(Sqn first) {
     reach_ = next_ + half_;
 }
 
-Reservation ReceiveWindow::reserve(std::size_t payload_bytes) {
+Reservation ReceiveWindow::reserve(std::size_t payload_bytes, std::uint64_t decoded) {
     std::uint64_t needed = payload_bytes;
     const std::uint64_t end = (head_ & log_mask_) + payload_bytes;
     if (end > log_mask_) {
@@ -42,7 +42,7 @@ Reservation ReceiveWindow::reserve(std::size_t payload_bytes) {
         const std::uint64_t laps = end / log_.size();
         needed += (laps + 1) * std::min<std::uint64_t>(payload_bytes, 0xFFFF);
     }
-    log_reach_ = std::max(log_reach_, head_ + needed);
+    log_reach_ = std::max(log_reach_, head_ + needed + decoded);
     if (started()) reach_ = next_ + half_;
     ordinal_reserved_ = std::max(ordinal_reserved_, started() ? reach_ : half_);
     return {log_reach_, ordinal_reserved_};

@@ -45,7 +45,9 @@ class alignas(64) ReceiveWindow {
     std::uint64_t half() const { return half_; }
     std::uint64_t head() const { return head_; }
 
-    Reservation reserve(std::size_t payload_bytes);
+    // For packets with `payload_bytes` together, and `decoded` octets more: of those what a lap's
+    // end wastes is a part.
+    Reservation reserve(std::size_t payload_bytes, std::uint64_t decoded = 0);
     // Fetches what reserve() and append() look at, and where the next entry and its payload go.
     void prefetch() const {
         prefetch_to_write(this);

@@ -14,8 +14,9 @@ namespace {
 // Work bounds of one tick: missing numbers that get their state, timer steps.
 constexpr std::uint32_t kOpenedPerTick = 2048;
 constexpr std::uint32_t kTimerStepsPerTick = 8192;
-// Of a packet, in a jumbo frame: one can always be decoded.
-constexpr std::uint64_t kLongestPayload = 9216;
+// One packet can always be decoded, in a jumbo frame and at a lap's end, which wastes less than it
+// takes.
+constexpr std::uint64_t kLongestDecoded = 2 * 9216;
 
 }  // namespace
 
@@ -365,10 +366,10 @@ void Receiver::start(const ReceiverIdentity& identity, std::uint64_t seed, Nanos
 Reservation Receiver::open_burst(std::size_t payload_bytes) {
     // Decoding writes at most what parity is in the pool, or comes with the burst. In a small log
     // that would be all that readers have not read yet: what goes beyond waits for the next burst.
-    const std::uint64_t most = std::max(parts_->join_limits.log_bytes / 8, kLongestPayload);
+    const std::uint64_t most = std::max(parts_->join_limits.log_bytes / 16, kLongestDecoded);
     const std::uint64_t decoded =
         parts_->parity_on ? std::min(parts_->parity->held_octets(), most) : 0;
-    return parts_->window.reserve(payload_bytes + decoded);
+    return parts_->window.reserve(payload_bytes, decoded);
 }
 
 Verdict Receiver::on_packet(const wire::Packet& packet, std::span<const std::byte> tpdu,

@@ -27,11 +27,11 @@ std::size_t Source::publish(std::span<const Publish> items, Nanos now, Output& o
     s.enter(now);
     s.publish_at = kNever;
     s.repair_at = kNever;
-    s.data_waits = s.window_waits = s.room_came = false;
-    if (!s.send_confirms(out) || !s.send_spms(out)) {
-        s.data_waits = !items.empty();
-        return 0;
-    }
+    s.window_waits = s.room_came = false;
+    // A source with data at hand does not pause, however long the last packet's tokens took.
+    s.data_waits = !items.empty();
+    if (!s.send_confirms(out) || !s.send_spms(out)) return 0;
+    s.data_waits = false;
     std::size_t taken = 0;
     while (true) {
         const bool data_behind = taken < items.size();

@@ -348,6 +348,18 @@ TEST(Parity, AGroupThatPausesIsClosedAndTheRestOfItsNumbersStaysUnused) {
     }
 }
 
+TEST(Parity, ASlowSourceThatHasMoreToSendDoesNotPause) {
+    PairParameters p = with_parity(8, 1, false);
+    p.source.rate_bits_per_s = 1'000'000;  // a packet takes longer than the first heartbeat waits
+    Pair pair(p);
+    Count count(pair);
+    for (std::size_t i = 0; i < 80; ++i) pair.send(message_of(i, 1400));
+    pair.run_for(2 * kSecond);
+    ASSERT_TRUE(pair.all_queued_sent());
+    EXPECT_EQ(pair.source->statistics().groups_shortened, 0u);
+    EXPECT_EQ(count.proactive, 10);
+}
+
 TEST(Parity, AShortGroupOfWhichAllIsLostIsRepaired) {
     for (const bool on_demand : {false, true}) {
         Pair pair(with_parity(8, on_demand ? 0 : 2, on_demand));
