@@ -157,7 +157,8 @@ class Socket {
     int get_datagram_option(int name, void* value, socklen_t& length);
 
     // readiness.cpp
-    void settle_readable();
+    bool settle_readable();
+    void announce_anew();
     void settle_writable();
     void settle_acceptable();
     void ask_wake();

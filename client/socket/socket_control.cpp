@@ -175,6 +175,7 @@ int Socket::request_accept(int flags, std::shared_ptr<Socket>& out) {
     inherit(socket->page_->linger, page_->linger);
     inherit(socket->page_->receive_buffer, page_->receive_buffer);
     inherit(socket->page_->send_buffer, page_->send_buffer);
+    inherit(socket->page_->hints, page_->hints);
     socket->role_.store(Role::receiver, std::memory_order_release);
     out = std::move(socket);
     return 0;

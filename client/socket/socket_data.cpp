@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "client/socket/last_error.hpp"
 #include "client/socket/page_lock.hpp"
@@ -46,18 +46,6 @@ const char* text_of(ResetCause cause) {
             return "the socket was shut down inside a message";
     }
     return "the session was reset";
-}
-
-// Drops the first `bytes` octets of the parts.
-template <typename Part>
-void advance(std::vector<Part>& parts, std::size_t bytes) {
-    std::size_t whole = 0;
-    while (whole < parts.size() && parts[whole].bytes <= bytes) bytes -= parts[whole++].bytes;
-    parts.erase(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(whole));
-    if (!parts.empty()) {
-        parts.front().data += bytes;
-        parts.front().bytes -= bytes;
-    }
 }
 
 constexpr int kRows = 0x2000000;  // FANFARE_MSG_ROWS
@@ -183,8 +171,7 @@ int Socket::wait_for_data(const MessageReader::Seen& seen, bool wait, Nanos dead
 int Socket::send(std::span<const DataPart> parts, int flags, std::size_t& sent) {
     sent = 0;
     if (const int error = ready_to_send(flags); error != 0) return error;
-    const bool stream = type_ == ipc::SocketType::stream;
-    std::vector<DataPart> rest;
+    std::optional<PartList<DataPart>> rest;
     std::span<const DataPart> now = parts;
     Nanos deadline = 0;
     unsigned write_flags = 0;
@@ -202,13 +189,15 @@ int Socket::send(std::span<const DataPart> parts, int flags, std::size_t& sent) 
         if (result.status == WriteStatus::done) {
             ring();
             sent += result.bytes;
-            if (result.bytes == total_bytes(now) || (stream && !may_block(flags))) {
+            if (result.bytes == total_bytes(now)) {
                 if (readiness_always_true) settle_writable();
                 return 0;
             }
-            if (rest.empty()) rest.assign(parts.begin(), parts.end());
-            advance(rest, result.bytes);
-            now = rest;
+            // A count that is short says that the window is full; who waits for an edge relies on
+            // it (epoll(7)), so it is tried again until that is so and POLLOUT has gone.
+            if (!rest) rest.emplace(parts);
+            rest->advance(result.bytes);
+            now = rest->left();
             continue;
         }
         if (result.status == WriteStatus::reset) return sent != 0 ? 0 : reset_error(result.cause);
@@ -244,7 +233,8 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
     if ((flags & MSG_PEEK) != 0) read_flags |= kReadPeek;
     // A message that can't be waited for is taken as it comes; so is a stream with MSG_WAITALL.
     bool collecting = (flags & (MSG_WAITALL | kKeptFlags)) == MSG_WAITALL;
-    std::vector<RoomPart> rest;
+    const bool edges = stream && readiness_always_true && (read_flags & kReadPeek) == 0;
+    std::optional<PartList<RoomPart>> rest;
     std::span<const RoomPart> now = parts;
     Nanos deadline = 0;
     int rounds = 0;
@@ -261,17 +251,21 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
             case ReadStatus::message_continues: {
                 received.bytes += result.bytes;
                 received.message_end = !stream && result.status == ReadStatus::data;
-                if (!collecting || result.bytes == total_bytes(now) || received.message_end) {
+                const bool full = result.bytes == total_bytes(now);
+                // A short count says that nothing is left, and who waits for an edge goes by it
+                // (epoll(7)): so it is read on until that is so.
+                if ((!collecting && (full || !edges)) || full || received.message_end) {
                     if (readiness_always_true && (read_flags & kReadPeek) == 0) settle_readable();
                     if (stream || received.message_end || flags_out) return 0;
                     return fail(EMSGSIZE, "the message goes on; the next call gives more of it");
                 }
-                if (rest.empty()) rest.assign(parts.begin(), parts.end());
-                advance(rest, result.bytes);
-                now = rest;
+                if (!rest) rest.emplace(parts);
+                rest->advance(result.bytes);
+                now = rest->left();
                 continue;
             }
             case ReadStatus::finished:
+                if (edges && received.bytes != 0) announce_anew();
                 if (stream) return 0;
                 return fail(ESHUTDOWN, "the sender finished in good order", EndKind::peer_finished);
             case ReadStatus::reset:
@@ -280,6 +274,10 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
                 return reset_error(result.cause);
             case ReadStatus::empty:
                 break;
+        }
+        if (edges && !collecting && received.bytes != 0) {
+            if (!settle_readable()) return 0;
+            continue;
         }
         const bool blocking = may_block(flags);
         if (result.must_take_parts && (blocking || flags_out)) {

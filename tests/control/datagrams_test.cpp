@@ -332,6 +332,31 @@ TEST_F(Datagrams, WhoConnectsUnboundGetsADynamicPort) {
     EXPECT_EQ(accept(id).error, EOPNOTSUPP);
 }
 
+TEST_F(Datagrams, AConnectedSocketsNameIsWhatItSendsBy) {
+    const auto address = [&](std::uint64_t id) {
+        return call(ipc::NameRequest{}, ipc::RequestType::name, id).as<ipc::NameReply>().address;
+    };
+    interfaces[1].spec.prefix = 16;
+    interfaces[0].spec.gateway = Address{0x0A000001};
+    start();
+    const auto id = datagram();
+    EXPECT_TRUE(address(id).is_none());
+    ASSERT_EQ(connect(id, Address{kBackup.v4 + 7}, 9), 0);
+    EXPECT_EQ(address(id), kBackup) << "on link";
+    ASSERT_EQ(connect(id, Address{0x08080808}, 9), 0);
+    EXPECT_EQ(address(id), kFeed) << "by its gateway";
+    ASSERT_EQ(connect(id, kGroup, 9), 0);
+    EXPECT_EQ(address(id), kFeed);
+    ASSERT_EQ(set(id, IP_MULTICAST_IF, kBackup.v4, IPPROTO_IP), 0);
+    EXPECT_EQ(address(id), kBackup);
+    ASSERT_EQ(connect(id, {}, 0), 0);
+    EXPECT_TRUE(address(id).is_none()) << "no peer any more";
+    const auto bound = datagram();
+    ASSERT_EQ(bind(bound, kFeed), 0);
+    ASSERT_EQ(connect(bound, Address{kBackup.v4 + 7}, 9), 0);
+    EXPECT_EQ(address(bound), kFeed) << "what it is bound to";
+}
+
 TEST_F(Datagrams, OptionsOfSendingAreKeptAndToldTheWorker) {
     const auto id = datagram();
     EXPECT_EQ(set(id, IP_MULTICAST_TTL, std::uint32_t{9}, IPPROTO_IP), 0);

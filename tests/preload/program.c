@@ -34,6 +34,8 @@ static void scenario_calls(void) {
 
     struct iovec parts[2] = {{"wri", 3}, {"tev", 3}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    struct msghdr unnamed = {
+        .msg_name = &peer, .msg_namelen = 0, .msg_iov = parts, .msg_iovlen = 1};
     struct iovec one = {"mm1", 3}, two = {"mm2", 3};
     struct mmsghdr several[2] = {{{.msg_iov = &one, .msg_iovlen = 1}, 0},
                                  {{.msg_iov = &two, .msg_iovlen = 1}, 0}};
@@ -43,6 +45,7 @@ static void scenario_calls(void) {
     CHECK(sendto(s.sender, "sendto", 6, 0, NULL, 0) == 6);
     CHECK(sendto(s.sender, "to group", 8, 0, (struct sockaddr*)&s.group, sizeof s.group) == 8);
     CHECK(sendmsg(s.sender, &message, 0) == 6);
+    CHECK(sendmsg(s.sender, &unnamed, 0) == 3);
     CHECK(sendmmsg(s.sender, several, 2, 0) == 2 && several[1].msg_len == 3);
     CHECK(pwritev2(s.sender, parts, 1, -1, 0) == 3);
     CHECK(send(s.sender, "", 0, 0) == 0);
@@ -64,10 +67,12 @@ static void scenario_calls(void) {
     /* Less room than message: read says so, the rest follows; recvmsg tells by a flag. */
     FAILS(read(s.receiver, text, 2), EMSGSIZE);
     CHECK(memcmp(text, "wr", 2) == 0);
+    FAILS(recv(s.receiver, text, 0, 0), EMSGSIZE);
     room[0].iov_len = 1;
     in.msg_iovlen = 1;
     CHECK(recvmsg(s.receiver, &in, 0) == 1 && (in.msg_flags & MSG_EOR) == 0 && text[0] == 'i');
     CHECK(recv(s.receiver, text, sizeof text, 0) == 3 && memcmp(text, "tev", 3) == 0);
+    expect_text(s.receiver, "wri");
     char first[8], second[8];
     struct iovec to[2] = {{first, 8}, {second, 8}};
     struct mmsghdr got[2] = {{{.msg_iov = &to[0], .msg_iovlen = 1}, 0},
@@ -118,11 +123,14 @@ static void scenario_stream(void) {
     /* stdio: a line at a time, and the end of the file. */
     FILE* out = fdopen(s.sender, "w");
     CHECK(out != NULL);
-    fprintf(out, "line %d\nline %d\nend", 1, 2);
+    CHECK(fileno(out) == s.sender);
+    fprintf(out, "line %d\n", 1);
     CHECK(fflush(out) == 0);
+    CHECK(dprintf(fileno(out), "line %d\nend", 2) == 10);
     CHECK(shutdown(s.sender, SHUT_WR) == 0);
     CHECK(fclose(out) == 0);
     FILE* in = fdopen(s.receiver, "r");
+    CHECK(fileno(in) == s.receiver && fileno(stdin) == 0);
     char line[32];
     CHECK(fgets(line, sizeof line, in) != NULL && strcmp(line, "line 1\n") == 0);
     CHECK(fgets(line, sizeof line, in) != NULL && strcmp(line, "line 2\n") == 0);
@@ -408,6 +416,19 @@ static void scenario_fork(void) {
     expect_end(child);
     /* What a child makes of a socket, its parent has. */
     const int shared = socket(AF_INET, SOCK_RDM, IPPROTO_RM);
+    const int listener = socket(AF_INET, SOCK_RDM, IPPROTO_RM);
+    const struct sockaddr_in other = address_of("239.2.200.1", 7000);
+    child = fork();
+    if (child == 0) {
+        CHECK(bind(listener, (const struct sockaddr*)&other, sizeof other) == 0);
+        CHECK(listen(listener, 1) == 0);
+        _exit(0);
+    }
+    expect_end(child);
+    int listens = 0;
+    socklen_t length = sizeof listens;
+    CHECK(getsockopt(listener, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 && listens == 1);
+    CHECK(close(listener) == 0);
     child = fork();
     if (child == 0) {
         CHECK(connect(shared, (struct sockaddr*)&s.group, sizeof s.group) == 0);

@@ -1,7 +1,7 @@
 """Unmodified programs under the preload library, against a real daemon on a ring device: it needs neither root nor a
 network, and its own loopback carries what is sent.
 
-PROGRAM, WAITING, FOREIGN, EARLY, RANDOM_PRELOAD, RANDOM_LIBRARY, PRODUCER, CONSUMER, PRELOAD, FANFARE, FANFARED name what is tested.
+PROGRAM, WAITING, EDGES, PASSED, FOREIGN, EARLY, RANDOM_PRELOAD, RANDOM_LIBRARY, PRODUCER, CONSUMER, PRELOAD, FANFARE, FANFARED name what is tested.
 FANFARE_TEST_SEED       random calls with this seed instead of the usual ones"""
 
 import json
@@ -67,6 +67,14 @@ class Preload(unittest.TestCase):
             with self.subTest(scenario):
                 self.run_program(os.environ['WAITING'], scenario)
                 self.expect_no_socket_left()
+
+    def test_edges_and_short_counts(self):
+        self.run_program(os.environ['EDGES'])
+        self.expect_no_socket_left()
+
+    def test_sockets_passed_to_another_process(self):
+        self.run_program(os.environ['PASSED'])
+        self.expect_no_socket_left()
 
     def expect_no_socket_left(self):
         limit = time.monotonic() + 20

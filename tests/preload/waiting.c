@@ -1,12 +1,14 @@
 /* An ordinary program that waits for reliable-multicast sockets in every way there is, and how its
  * calls take flags; run under the preload library. One scenario a run: waiting SCENARIO */
 #include <fcntl.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 
 #include "checks.h"
 
@@ -152,6 +154,11 @@ static void scenario_flags(void) {
     FAILS(splice(pipes[0], NULL, s.sender, NULL, 5, 0), EINVAL);
     FAILS(splice(s.receiver, NULL, pipes[1], NULL, 5, SPLICE_F_NONBLOCK), EINVAL);
     FAILS(sendfile(s.sender, pipes[0], NULL, 5), EINVAL);
+    room.iov_len = 8;
+    FAILS(preadv2(s.receiver, &room, 1, -1, RWF_NOWAIT), EAGAIN);
+    FAILS(preadv2(s.receiver, &room, 1, -1, 0x40000000), EOPNOTSUPP);
+    FAILS(pwritev2(s.sender, &room, 1, -1, 0x40000000), EOPNOTSUPP);
+    FAILS(preadv2(s.receiver, &room, 1, 0, 0), ESPIPE);
     FAILS(pread(s.receiver, text, 1, 0), ESPIPE);
     FAILS(pwrite(s.sender, text, 1, 0), ESPIPE);
     FAILS(lseek(s.receiver, 0, SEEK_CUR), ESPIPE);
@@ -166,6 +173,36 @@ static void scenario_flags(void) {
         CHECK(getsockopt(s.receiver, SOL_SOCKET, name, &told, &length) == 0);
         CHECK(told.tv_sec == 1 && told.tv_usec == 500000 && length == sizeof told);
     }
+    /* Options that change nothing are told back, an accepted session has its listener's. */
+    int number = 0;
+    length = sizeof number;
+    CHECK(setsockopt(s.listener, SOL_SOCKET, SO_KEEPALIVE, &(int){5}, sizeof(int)) == 0);
+    FAILS(setsockopt(s.listener, SOL_SOCKET, SO_KEEPALIVE, &number, 2), EINVAL);
+    CHECK(getsockopt(s.listener, SOL_SOCKET, SO_KEEPALIVE, &number, &length) == 0 && number == 1);
+    CHECK(getsockopt(s.listener, SOL_SOCKET, SO_BROADCAST, &number, &length) == 0 && number == 0);
+    CHECK(getsockopt(s.receiver, SOL_SOCKET, SO_KEEPALIVE, &number, &length) == 0 && number == 0);
+    CHECK(getsockopt(s.receiver, SOL_SOCKET, SO_RCVBUF, &number, &length) == 0 && number > 65535);
+    CHECK(getsockopt(s.sender, SOL_SOCKET, SO_SNDBUF, &number, &length) == 0 && number > 65535);
+    CHECK(getsockopt(s.listener, SOL_SOCKET, SO_SNDBUF, &number, &length) == 0 && number > 65535);
+    /* How long recvmmsg collects: what is no time, and one that is beyond counting. */
+    struct mmsghdr two[2];
+    memset(two, 0, sizeof two);
+    for (int i = 0; i < 2; ++i) {
+        two[i].msg_hdr.msg_iov = &room;
+        two[i].msg_hdr.msg_iovlen = 1;
+        CHECK(send(s.sender, "two", 3, 0) == 3);
+    }
+    struct timespec time = {0, 1000000000}, far = {(time_t)1 << 60, 0};
+    FAILS(recvmmsg(s.receiver, two, 2, 0, &time), EINVAL);
+    CHECK(recvmmsg(s.receiver, two, 2, 0, &far) == 2 && two[1].msg_len == 3);
+    /* Interfaces are asked of any socket. */
+    struct ifreq interface;
+    memset(&interface, 0, sizeof interface);
+    strcpy(interface.ifr_name, "lo");
+    CHECK(ioctl(s.sender, SIOCGIFFLAGS, &interface) == 0);
+    CHECK((interface.ifr_flags & IFF_LOOPBACK) != 0);
+    strcpy(interface.ifr_name, "none");
+    FAILS(ioctl(s.sender, SIOCGIFADDR, &interface), ENODEV);
     close_session(&s);
 
     /* A stream: MSG_WAITALL collects, and nothing of a look is taken. */
