@@ -7,7 +7,7 @@
 
 #include "checks.h"
 
-enum { kOctets = 2000000, kRounds = 12 };
+enum { kOctets = 2000000, kRounds = 12, kPairs = 3000 };
 static char data[kOctets], in[65536];
 
 static int wait_for_edges(int fd, unsigned events_wanted) {
@@ -56,6 +56,38 @@ static void receive_all(int receiver, int set, size_t room) {
     }
 }
 
+/* Two pieces with a little time between them, again and again: the second comes while the first is
+ * read, before it or after it, and the one who reads must hear of it. */
+static void receive_pairs(void) {
+    struct session s = open_session(SOCK_STREAM, 91);
+    const int set = wait_for_edges(s.receiver, EPOLLIN);
+    int told[2];
+    CHECK(pipe(told) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        char c;
+        for (int pair = 0; pair < kPairs; ++pair) {
+            CHECK(send(s.sender, "first", 5, 0) == 5);
+            for (volatile int spin = 0; spin < pair * 37 % 20000; ++spin) continue;
+            CHECK(send(s.sender, "second", 6, 0) == 6);
+            CHECK(read(told[0], &c, 1) == 1);
+        }
+        _exit(0);
+    }
+    for (int pair = 0; pair < kPairs; ++pair) {
+        for (ssize_t got = 0, n = 0; got<11; got += n> 0 ? n : 0) {
+            if (n <= 0 || n < (ssize_t)sizeof in) expect_edge(set);
+            n = recv(s.receiver, in, sizeof in, 0);
+            CHECK(n > 0 || (n < 0 && errno == EAGAIN));
+        }
+        CHECK(write(told[1], "x", 1) == 1);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(close(set) == 0);
+    close_session(&s);
+}
+
 int main(void) {
     alarm(60);
     for (size_t i = 0; i < kOctets; ++i) data[i] = (char)(i * 2654435761u >> 24);
@@ -76,6 +108,7 @@ int main(void) {
         CHECK(waitpid(child, &status, 0) == child && status == 0);
         CHECK(close(set) == 0 && close(s.receiver) == 0 && close(s.listener) == 0);
     }
+    receive_pairs();
     /* An end that stands behind data which a short read takes has an edge of its own, and so have
      * data behind data. */
     struct session s = open_session(SOCK_STREAM, 90);
