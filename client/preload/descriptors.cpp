@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "client/preload/interpose.hpp"
+#include "client/preload/standard_streams.hpp"
 #include "client/socket/descriptor_calls.hpp"
 #include "client/socket/program_memory.hpp"
 #include "client/socket/socket_table.hpp"
@@ -29,7 +30,10 @@ namespace {
 // `duplicate` is the kernel's duplicate of `fd`: it becomes the same socket.
 int duplicated(int fd, int duplicate) {
     if (duplicate < 0 || !is_ours(fd)) return duplicate;
-    if (client::enter_duplicate(fd, duplicate)) return duplicate;
+    if (client::enter_duplicate(fd, duplicate)) {
+        fanfare::preload::adopt_standard_stream(duplicate);
+        return duplicate;
+    }
     real.close(duplicate);
     return refuse(EMFILE);
 }

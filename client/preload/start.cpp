@@ -6,6 +6,7 @@
 
 #include "client/preload/interpose.hpp"
 #include "client/preload/passed_descriptors.hpp"
+#include "client/preload/standard_streams.hpp"
 #include "client/socket/descriptor_map.hpp"
 #include "client/socket/signals_held.hpp"
 #include "client/socket/socket.hpp"
@@ -45,6 +46,7 @@ __attribute__((constructor(101))) void start() {
     client::readiness_always_true = true;
     client::signal_handlers_may_call = true;
     mark_inherited();
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) adopt_standard_stream(fd);
     errno = kept;
 }
 

@@ -1,7 +1,8 @@
 // stdio on a Fanfare socket. A FILE reads and writes by libc's inner calls, which nobody can stand
 // before; so one that is opened on our descriptor gets functions of its own (fopencookie), and its
-// number is kept here for fileno(). dprintf, which has no FILE to give functions to, prints to
-// memory.
+// number is kept here for fileno(). stdin, stdout and stderr are replaced by such where their
+// numbers become sockets, which is how a program that another one starts gets its connection.
+// dprintf, which has no FILE to give functions to, prints to memory.
 #include <atomic>
 #include <cstdarg>
 #include <cstdint>
@@ -10,10 +11,11 @@
 #include <memory>
 
 #include "client/preload/interpose.hpp"
+#include "client/preload/standard_streams.hpp"
 #include "fanfare/socket.h"
 
 using fanfare::preload::is_ours;
-using fanfare::preload::refuse;
+using fanfare::preload::real;
 
 namespace {
 
@@ -42,12 +44,14 @@ int descriptor_behind(const std::FILE* stream) {
     return -1;
 }
 
+// The descriptor may have become somebody else's since: dup2 puts back what it was before.
 int descriptor_of(void* cookie) {
     return static_cast<int>(reinterpret_cast<std::intptr_t>(cookie));
 }
 
 // The end in good order is the end of the file, also of messages.
 ssize_t read_cookie(void* cookie, char* data, size_t bytes) {
+    if (!is_ours(descriptor_of(cookie))) return real.read(descriptor_of(cookie), data, bytes);
     iovec part{data, bytes};
     msghdr message{};
     message.msg_iov = &part;
@@ -58,13 +62,24 @@ ssize_t read_cookie(void* cookie, char* data, size_t bytes) {
 
 // stdio takes 0 for a failure.
 ssize_t write_cookie(void* cookie, const char* data, size_t bytes) {
-    const ssize_t sent = fanfare_send(descriptor_of(cookie), data, bytes, 0);
+    const int fd = descriptor_of(cookie);
+    const ssize_t sent =
+        is_ours(fd) ? fanfare_send(fd, data, bytes, 0) : real.write(fd, data, bytes);
     return sent < 0 ? 0 : sent;
 }
 
 int close_cookie(void* cookie) {
-    set_stream(descriptor_of(cookie), nullptr);
-    return fanfare_close(descriptor_of(cookie));
+    const int fd = descriptor_of(cookie);
+    set_stream(fd, nullptr);
+    return is_ours(fd) ? fanfare_close(fd) : real.close(fd);
+}
+
+std::FILE* open_stream(int fd, const char* mode) {
+    void* const cookie = reinterpret_cast<void*>(static_cast<std::intptr_t>(fd));
+    std::FILE* const stream =
+        ::fopencookie(cookie, mode, {read_cookie, write_cookie, nullptr, close_cookie});
+    if (stream != nullptr) set_stream(fd, stream);
+    return stream;
 }
 
 // One call, one message, as far as there is room for it.
@@ -84,13 +99,24 @@ int print(int fd, const char* format, va_list arguments) {
 
 }  // namespace
 
+namespace fanfare::preload {
+
+// What the old stream has buffered stays in it: programs flush before they change descriptors.
+void adopt_standard_stream(int fd) {
+    if (fd < STDIN_FILENO || fd > STDERR_FILENO || !is_ours(fd)) return;
+    std::FILE*& standard = fd == STDIN_FILENO ? stdin : fd == STDOUT_FILENO ? stdout : stderr;
+    if (streams[fd].load(std::memory_order_relaxed) == standard) return;
+    std::FILE* const stream = open_stream(fd, fd == STDIN_FILENO ? "r" : "w");
+    if (stream == nullptr) return;
+    if (fd == STDERR_FILENO) std::setvbuf(stream, nullptr, _IONBF, 0);
+    standard = stream;
+}
+
+}  // namespace fanfare::preload
+
 FANFARE_INTERPOSED FILE* fdopen(int fd, const char* mode) noexcept {
     if (!is_ours(fd)) return fanfare::preload::real_fdopen(fd, mode);
-    void* const cookie = reinterpret_cast<void*>(static_cast<std::intptr_t>(fd));
-    std::FILE* const stream =
-        ::fopencookie(cookie, mode, {read_cookie, write_cookie, nullptr, close_cookie});
-    if (stream != nullptr) set_stream(fd, stream);
-    return stream;
+    return open_stream(fd, mode);
 }
 
 FANFARE_INTERPOSED int fileno(FILE* stream) noexcept {

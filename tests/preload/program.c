@@ -496,6 +496,36 @@ static void scenario_after_exec(int sender, int receiver, int listener) {
     close_session(&s);
 }
 
+/* Standard input and output that are sockets, as whoever starts a program gives them to it: libc's
+ * own reading and printing goes there. */
+static void scenario_standard(void) {
+    struct session s = open_session(SOCK_STREAM, 12);
+    const int kept = dup(STDOUT_FILENO);
+    CHECK(printf("before\n") == 7 && fflush(stdout) == 0);
+    CHECK(dup2(s.sender, STDOUT_FILENO) == STDOUT_FILENO && fileno(stdout) == STDOUT_FILENO);
+    CHECK(printf("number %d\n", 7) == 9 && fflush(stdout) == 0);
+    CHECK(dup2(kept, STDOUT_FILENO) == STDOUT_FILENO && close(kept) == 0);
+    CHECK(printf("after\n") == 6 && fflush(stdout) == 0);
+    expect_text(s.receiver, "number 7\n");
+    CHECK(send(s.sender, "question 35\n", 12, 0) == 12);
+    const pid_t child = fork();
+    if (child == 0) {
+        CHECK(dup2(s.receiver, STDIN_FILENO) == STDIN_FILENO);
+        CHECK(dup2(s.sender, STDOUT_FILENO) == STDOUT_FILENO);
+        run_self("after_exec_standard", 0, 0, 0);
+    }
+    expect_end(child);
+    expect_text(s.receiver, "answer 36\n");
+    close_session(&s);
+}
+
+static int scenario_after_exec_standard(void) {
+    int number = 0;
+    CHECK(scanf("question %d", &number) == 1);
+    printf("answer %d\n", number + 1);
+    return 0; /* what is printed leaves as the program ends */
+}
+
 /* The daemon of an inherited socket is not there: errors, no hang, and the number is free
  * afterwards. */
 static void scenario_after_exec_alone(int fd) {
@@ -559,7 +589,8 @@ int main(int argc, char** argv) {
                      {"fork", scenario_fork},
                      {"exec", scenario_exec},
                      {"exec_without_daemon", scenario_exec_without_daemon},
-                     {"signals", scenario_signals}};
+                     {"signals", scenario_signals},
+                     {"standard", scenario_standard}};
     self = argv[0];
     CHECK(argc >= 2);
     alarm(60);
@@ -568,6 +599,7 @@ int main(int argc, char** argv) {
         scenario_after_exec(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
         return 0;
     }
+    if (strcmp(argv[1], "after_exec_standard") == 0) return scenario_after_exec_standard();
     if (strcmp(argv[1], "after_exec_alone") == 0) {
         CHECK(argc >= 3);
         scenario_after_exec_alone(atoi(argv[2]));

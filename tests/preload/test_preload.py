@@ -18,7 +18,8 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 SEEDS = [int(os.environ['FANFARE_TEST_SEED'])] if 'FANFARE_TEST_SEED' in os.environ else [1, 20_261_124]
 CALLS = 10_000
-SCENARIOS = ('calls', 'stream', 'readiness', 'writable', 'modes', 'dup', 'fork', 'exec', 'exec_without_daemon', 'signals')
+SCENARIOS = ('calls', 'stream', 'readiness', 'writable', 'modes', 'dup', 'fork', 'exec', 'exec_without_daemon', 'signals',
+             'standard')
 
 
 class Preload(unittest.TestCase):
@@ -59,7 +60,8 @@ class Preload(unittest.TestCase):
     def test_every_call_of_a_program(self):
         for scenario in SCENARIOS:
             with self.subTest(scenario):
-                self.run_program(os.environ['PROGRAM'], scenario)
+                told = self.run_program(os.environ['PROGRAM'], scenario).stdout
+                self.assertEqual(told, 'before\nafter\n' if scenario == 'standard' else '')
                 self.expect_no_socket_left()
 
     def test_every_way_to_wait(self):
