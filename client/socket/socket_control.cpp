@@ -244,14 +244,17 @@ int Socket::shutdown(int how) {
     }
     ipc::ShutdownRequest request{};
     request.how = static_cast<std::uint32_t>(how);
-    if (const int error = ask(ipc::RequestType::shutdown, request); error != 0) return error;
+    const int error = ask(ipc::RequestType::shutdown, request);
+    // A datagram socket without a peer is refused and shut down all the same, as Linux has it:
+    // programs wake a thread so that waits in a receive.
+    if (error != 0 && (role != Role::datagram || error != ENOTCONN)) return error;
     if (role == Role::datagram && how != SHUT_RD) page_->shut_write = 1;
     if ((role == Role::receiver || role == Role::datagram) && how != SHUT_WR) {
         page_->shut_read = 1;
         // Readable from here on, as a call would not wait; the daemon's end can't send any more.
         ::shutdown(descriptor_, SHUT_RD);
     }
-    return 0;
+    return error;
 }
 
 void Socket::linger_until_sent(Nanos deadline, bool& all_sent) const {

@@ -158,6 +158,10 @@ class Preload(unittest.TestCase):
     def test_python(self):
         self.run_program(sys.executable, HERE / 'python_sockets.py')
 
+    def test_calls_on_datagram_sockets(self):
+        self.run_program('--datagram', sys.executable, HERE / 'datagram_calls.py')
+        self.expect_no_socket_left()
+
     def test_a_datagram_socket_is_inherited_over_fork_and_exec(self):
         self.run_program('--datagram', sys.executable, HERE / 'datagram_inheritance.py')
         self.expect_no_socket_left()
