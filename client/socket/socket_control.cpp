@@ -11,6 +11,7 @@
 
 #include "client/socket/asking.hpp"
 #include "client/socket/descriptor_map.hpp"
+#include "client/socket/descriptor_room.hpp"
 #include "client/socket/helper_thread.hpp"
 #include "client/socket/last_error.hpp"
 #include "client/socket/page_lock.hpp"
@@ -34,6 +35,16 @@ sockaddr_in sockaddr_of(Address address, std::uint16_t port) {
 }
 
 constexpr Nanos kDatagramLinger = 100 * kMillisecond;
+
+// As many as come with a session: connect's and accept's are given once.
+constexpr int kSessionDescriptors = 3;
+
+int room_for_session() {
+    const int error = room_for_descriptors(kSessionDescriptors);
+    return error == 0
+               ? 0
+               : fail(error, "no descriptor is left; close some or raise the limit (ulimit -n)");
+}
 
 int wrong_memory() {
     return fail(EPROTO, "the daemon passed memory of another layout; library and daemon differ");
@@ -133,6 +144,7 @@ int Socket::connect(const sockaddr_in& address) {
     request.port = ntohs(address.sin_port);
     ipc::ConnectReply reply;
     Descriptors descriptors;
+    if (const int error = room_for_session(); error != 0) return error;
     if (const int error = ask(ipc::RequestType::connect, request, reply, descriptors); error != 0)
         return error;
     if (const int error = take_send_memory(descriptors, 0); error != 0) return error;
@@ -154,6 +166,7 @@ int Socket::request_accept(int flags, std::shared_ptr<Socket>& out) {
     ipc::IdRequest request{};
     ipc::AcceptReply reply;
     Descriptors descriptors;
+    if (const int error = room_for_session(); error != 0) return error;
     if (const int error = ask(ipc::RequestType::accept, request, reply, descriptors); error != 0)
         return error;
     std::shared_ptr<Socket> socket(new Socket(request_, reply.type));

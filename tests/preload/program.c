@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/time.h>
@@ -496,6 +497,48 @@ static void scenario_after_exec(int sender, int receiver, int listener) {
     close_session(&s);
 }
 
+/* No more than `left` descriptors can be had until allow_all(). */
+static struct rlimit limits;
+static void allow(int left) {
+    int held[8];
+    for (int i = 0; i <= left; ++i) CHECK((held[i] = dup(STDIN_FILENO)) >= 0);
+    struct rlimit few = limits;
+    few.rlim_cur = (rlim_t)held[left];
+    for (int i = 0; i <= left; ++i) CHECK(close(held[i]) == 0);
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+}
+static void allow_all(void) {
+    CHECK(setrlimit(RLIMIT_NOFILE, &limits) == 0);
+}
+
+/* Without a descriptor left nothing is made, and nothing is lost: the same call succeeds later. */
+static void scenario_limits(void) {
+    CHECK(getrlimit(RLIMIT_NOFILE, &limits) == 0);
+    struct session s = open_session(SOCK_RDM, 13);
+    const int sender = socket(AF_INET, SOCK_RDM, IPPROTO_RM);
+    CHECK(sender >= 0);
+    for (int left = 0; left < 3; ++left) {
+        allow(left);
+        FAILS(connect(sender, (struct sockaddr*)&s.group, sizeof s.group), EMFILE);
+        FAILS(socket(AF_INET, SOCK_RDM, IPPROTO_RM), EMFILE);
+        FAILS(send(sender, "x", 1, 0), ENOTCONN);
+        allow_all();
+    }
+    CHECK(connect(sender, (struct sockaddr*)&s.group, sizeof s.group) == 0);
+    CHECK(send(sender, "waited", 6, 0) == 6 && events(s.listener, POLLIN, 20000) == POLLIN);
+    for (int left = 0; left < 3; ++left) {
+        allow(left);
+        FAILS(accept(s.listener, NULL, NULL), EMFILE);
+        allow_all();
+        CHECK(events(s.listener, POLLIN, 20000) == POLLIN);
+    }
+    const int receiver = accept(s.listener, NULL, NULL);
+    CHECK(receiver >= 0);
+    expect_text(receiver, "waited");
+    CHECK(close(sender) == 0 && close(receiver) == 0);
+    close_session(&s);
+}
+
 /* Standard input and output that are sockets, as whoever starts a program gives them to it: libc's
  * own reading and printing goes there. */
 static void scenario_standard(void) {
@@ -590,6 +633,7 @@ int main(int argc, char** argv) {
                      {"exec", scenario_exec},
                      {"exec_without_daemon", scenario_exec_without_daemon},
                      {"signals", scenario_signals},
+                     {"limits", scenario_limits},
                      {"standard", scenario_standard}};
     self = argv[0];
     CHECK(argc >= 2);
