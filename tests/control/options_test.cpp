@@ -141,6 +141,17 @@ TEST_F(Options, Only_the_time_keeps_the_rate_and_only_the_size_keeps_the_rate) {
     ASSERT_EQ(set(id, kRmRateWindowSize, RmSendWindow{0, 0, 70'000}), 0);
     EXPECT_EQ(value<RmSendWindow>(id, kRmRateWindowSize), (RmSendWindow{56, 10'000, 70'000}));
 }
+TEST_F(Options, The_session_gets_the_rate_and_the_window_that_were_set) {
+    const auto id = socket();
+    ASSERT_EQ(set(id, kRmRateWindowSize, RmSendWindow{8000, 1000, 0}), 0);
+    ASSERT_EQ(connect(id), 0);
+    const auto& parameters = services.sources_made.back().parameters;
+    EXPECT_EQ(parameters.rate_bits_per_s, 8'000'000u);
+    EXPECT_EQ(parameters.window_ns, kSecond);
+    EXPECT_EQ(parameters.window_bytes, 1'000'000u);
+    EXPECT_GE(send_session(id).memory.log_bytes, 1'000'000u);
+    EXPECT_LT(send_session(id).memory.log_bytes, 2'000'000u);
+}
 TEST_F(Options, Check31_three_that_disagree_keep_rate_and_size) {
     const auto id = windows_socket();
     ASSERT_EQ(set(id, kRmRateWindowSize, RmSendWindow{8000, 5, 1'000'000}), 0);
@@ -296,8 +307,10 @@ TEST_F(Options, MH4_MH5_MH6_the_last_successful_send_interface_counts) {
     EXPECT_EQ(set(id, kRmSetSendIf, htonl(kBackup.v4)), 0);
     EXPECT_EQ(set(id, kRmSetSendIf, htonl(0x01020304)), EADDRNOTAVAIL);
     EXPECT_EQ(value<std::uint32_t>(id, kRmSetSendIf), htonl(kBackup.v4));
+    commands();
     ASSERT_EQ(connect(id), 0);
     EXPECT_EQ(send_session(id).interface, 1u);
+    EXPECT_EQ(command(Command::Kind::open_source)->interface, 1u);
 }
 TEST_F(Options, MH3_MH7_it_needs_no_bind_and_what_never_succeeded_leaves_the_first) {
     const auto chosen = socket(), refused = socket();
