@@ -5,6 +5,7 @@
 #include "control/rm_structs.hpp"
 #include "control/send_window_rule.hpp"
 #include "tests/control/control_fixture.hpp"
+#include "wsrm.h"
 
 namespace fanfare::control {
 namespace {
@@ -218,6 +219,8 @@ TEST_F(Options, Check51_53_54_55_FEC_figures_are_judged) {
     EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{255, 2, 12, 0}), EINVAL) << "53";
     EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{256, 2, 8, 0}), EINVAL) << "54";
     EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{128, 128, 64, 0}), EINVAL) << "55";
+    EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{128, 65, 64, 0}), EINVAL) << "55, one too many";
+    EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{128, 64, 64, 0}), 0) << "all that the block leaves";
     EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{8, 0, 8, 1}), EINVAL) << "block must exceed group";
     EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{0, 0, 128, 9}), 0) << "0 is taken as 255";
     EXPECT_EQ(value<RmFecInfo>(id, kRmUseFec).on_demand, 1);
@@ -268,18 +271,68 @@ TEST_F(Options, Statistics_need_room_for_the_whole_structure) {
 TEST_F(Options, Statistics_carry_each_figure_at_its_place) {
     services.source_statistics = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
     const auto id = sender();
-    const auto s = value<RmSenderStatistics>(id, kRmSenderStatistics);
-    EXPECT_EQ(s.data_bytes_sent, 1u);
-    EXPECT_EQ(s.total_bytes_sent, 2u);
-    EXPECT_EQ(s.odata_packets_sent, 3u);
-    EXPECT_EQ(s.repair_packets_sent, 4u);
-    EXPECT_EQ(s.naks_received, 7u);
-    EXPECT_EQ(s.naks_received_too_late, 8u);
-    EXPECT_EQ(s.naks_after_rdata, 9u);
-    EXPECT_EQ(s.outstanding_naks, 10u);
-    EXPECT_EQ(s.trailing_edge, 7u);
-    EXPECT_EQ(s.leading_edge, 9u);
-    EXPECT_EQ(s.buffer_space_available, send_session(id).memory.log_bytes);
+    services.source_statistics.rate_kbits_overall = 20;
+    services.source_statistics.rate_kbits_last = 21;
+    const auto s = value<RM_SENDER_STATS>(id, kRmSenderStatistics);
+    EXPECT_EQ(s.DataBytesSent, 1u);
+    EXPECT_EQ(s.TotalBytesSent, 2u);
+    EXPECT_EQ(s.TotalODataPacketsSent, 3u);
+    EXPECT_EQ(s.RepairPacketsSent, 4u);
+    EXPECT_EQ(s.NaksReceived, 7u);
+    EXPECT_EQ(s.NaksReceivedTooLate, 8u);
+    EXPECT_EQ(s.NumNaksAfterRData, 9u);
+    EXPECT_EQ(s.NumOutstandingNaks, 10u);
+    EXPECT_EQ(s.TrailingEdgeSeqId, 7u);
+    EXPECT_EQ(s.LeadingEdgeSeqId, 9u);
+    EXPECT_EQ(s.RateKBitsPerSecOverall, 20u);
+    EXPECT_EQ(s.RateKBitsPerSecLast, 21u);
+    EXPECT_EQ(s.BufferSpaceAvailable, send_session(id).memory.log_bytes);
+}
+TEST_F(Options, Receiver_statistics_carry_each_figure_where_the_public_header_has_it) {
+    auto& now = services.receiver_statistics;
+    now.odata_received = 1;
+    now.rdata_received = 2;
+    now.duplicates = 3;
+    now.data_bytes = 4;
+    now.total_bytes = 5;
+    now.rate_kbits_overall = 6;
+    now.rate_kbits_last = 7;
+    now.sequences_sum = 45;
+    now.sequences_samples = 4;
+    now.sequences_min = 8;
+    now.sequences_max = 9;
+    now.first_nak_sqn = 10;
+    now.pending_naks = 11;
+    now.outstanding_naks = 12;
+    now.packets_buffered = 13;
+    now.naks_sent = 14;
+    now.parity_naks_sent = 15;
+    const auto l = listener();
+    open_session(1);
+    const auto id = accept(l).as<ipc::AcceptReply>().socket_id;
+    const auto s = value<RM_RECEIVER_STATS>(id, kRmReceiverStatistics);
+    EXPECT_EQ(s.NumODataPacketsReceived, 1u);
+    EXPECT_EQ(s.NumRDataPacketsReceived, 2u);
+    EXPECT_EQ(s.NumDuplicateDataPackets, 3u);
+    EXPECT_EQ(s.DataBytesReceived, 4u);
+    EXPECT_EQ(s.TotalBytesReceived, 5u);
+    EXPECT_EQ(s.RateKBitsPerSecOverall, 6u);
+    EXPECT_EQ(s.RateKBitsPerSecLast, 7u);
+    EXPECT_EQ(s.TrailingEdgeSeqId, 17u);
+    EXPECT_EQ(s.LeadingEdgeSeqId, 19u);
+    EXPECT_EQ(s.AverageSequencesInWindow, 11u);
+    EXPECT_EQ(s.MinSequencesInWindow, 8u);
+    EXPECT_EQ(s.MaxSequencesInWindow, 9u);
+    EXPECT_EQ(s.FirstNakSequenceNumber, 10u);
+    EXPECT_EQ(s.NumPendingNaks, 11u);
+    EXPECT_EQ(s.NumOutstandingNaks, 12u);
+    EXPECT_EQ(s.NumDataPacketsBuffered, 13u);
+    EXPECT_EQ(s.TotalSelectiveNaksSent, 14u);
+    EXPECT_EQ(s.TotalParityNaksSent, 15u);
+    now.pending_naks = now.outstanding_naks = now.sequences_samples = 0;
+    const auto idle = value<RM_RECEIVER_STATS>(id, kRmReceiverStatistics);
+    EXPECT_EQ(idle.FirstNakSequenceNumber, 0u) << "nothing is missing";
+    EXPECT_EQ(idle.AverageSequencesInWindow, 0u);
 }
 TEST_F(Options, Sender_statistics_stay_readable_after_the_session_is_done) {
     const auto id = sender();

@@ -274,6 +274,43 @@ TEST_F(Sessions, spares_are_made_with_the_first_listener_and_made_up_as_they_are
     EXPECT_EQ(registry().spares_of(0), 2u);
 }
 
+// wsrm.md 3.3
+TEST_F(Sessions, a_listener_on_a_high_speed_intranet_gives_new_windows_a_lans_timers) {
+    settings.receiver_profile = engine::ProfileName::windows;
+    settings.defaults.receiver = engine::profile(engine::ProfileName::windows).receiver;
+    start();
+    const auto lan = engine::profile(engine::ProfileName::lan).receiver;
+    listener(8, true);
+    EXPECT_EQ(services.receivers_made.back().parameters.nak_repeat_ns, kSecond);
+    commands();
+    const auto fast = socket();
+    ASSERT_EQ(set(fast, kRmHighSpeedIntranetOpt, std::uint32_t{1}), 0);
+    ASSERT_EQ(set(fast, SO_REUSEADDR, 1, SOL_SOCKET), 0);
+    ASSERT_EQ(bind(fast, kGroup), 0);
+    ASSERT_EQ(listen(fast), 0);
+    EXPECT_TRUE(command(Command::Kind::reclaim_spares));
+    const auto& parameters = services.receivers_made.back().parameters;
+    EXPECT_EQ(parameters.nak_backoff_max_ns, lan.nak_backoff_max_ns);
+    EXPECT_EQ(parameters.nak_repeat_ns, lan.nak_repeat_ns);
+    EXPECT_EQ(parameters.nak_rdata_ns, lan.nak_rdata_ns);
+    EXPECT_TRUE(parameters.adapt_to_round_trip);
+    EXPECT_FALSE(parameters.nak_lists) << "what senders may not understand stays off";
+    EXPECT_EQ(parameters.ttl, 255);
+    controller->endpoint_closed(fast, now);
+    EXPECT_TRUE(command(Command::Kind::reclaim_spares)) << "and back";
+}
+
+TEST_F(Sessions, where_all_have_a_lans_timers_the_option_leaves_them_as_they_were_set) {
+    settings.defaults.receiver.nak_backoff_max_ns = 7 * kMillisecond;
+    start();
+    const auto fast = socket();
+    ASSERT_EQ(set(fast, kRmHighSpeedIntranetOpt, std::uint32_t{1}), 0);
+    ASSERT_EQ(bind(fast, kGroup), 0);
+    ASSERT_EQ(listen(fast), 0);
+    EXPECT_EQ(services.receivers_made.back().parameters.nak_backoff_max_ns, 7 * kMillisecond);
+    EXPECT_FALSE(command(Command::Kind::reclaim_spares));
+}
+
 TEST_F(Sessions, a_listener_with_a_larger_window_changes_the_pool_and_back) {
     listener(8, true);
     while (controller->poll(now)) {
