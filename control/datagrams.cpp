@@ -7,7 +7,6 @@
 #include "control/endings.hpp"
 #include "control/group_filter.hpp"
 #include "control/text.hpp"
-#include "dataplane/net/framing.hpp"
 #include "ipc/datagram.hpp"
 #include "ipc/layout.hpp"
 #include "ipc/wakeup.hpp"
@@ -210,7 +209,7 @@ Address local_address(const Registry& registry, const Socket& socket) {
         return found != all.end() ? found->spec.address : Address{};
     };
     const Address near = find([&](const dataplane::InterfaceSpec& on) {
-        return dataplane::net::on_link(on.address, on.prefix, peer);
+        return std::uint64_t{on.address.v4 ^ peer.v4} >> (32 - on.prefix) == 0;
     });
     if (!near.is_none()) return near;
     return find([](const dataplane::InterfaceSpec& on) { return !on.gateway.is_none(); });
