@@ -203,13 +203,15 @@ int Socket::accept(int flags, std::shared_ptr<Socket>& out) {
         (adopt_session_made_elsewhere(), role_ != Role::listener))
         return fail(EINVAL, "the socket does not listen");
     const Endpoint endpoint(descriptor_);
-    const Nanos deadline = deadline_after(page_->receive_timeout_ns);
+    Patience patience;
+    patience.deadline = deadline_after(page_->receive_timeout_ns);
     bool hung_up = false;
     for (;;) {
         int error = request_accept(flags, out);
         if (error == 0 && readiness_always_true) settle_acceptable();
         if (error != EAGAIN) return error;
         hung_up = endpoint.drain() || hung_up;
+        if (!endpoint.non_blocking()) patience.signals.hold();
         ipc::prepare_sleep(ipc::AtomicMemory{}, page_->receive_sleeping, [] { return false; });
         error = request_accept(flags, out);
         if (error == 0 && readiness_always_true) settle_acceptable();
@@ -217,7 +219,7 @@ int Socket::accept(int flags, std::shared_ptr<Socket>& out) {
         if (hung_up) return daemon_gone();
         if (closed_) return fail(EBADF, "the socket was closed meanwhile");
         if (endpoint.non_blocking()) return error;
-        switch (endpoint.sleep(POLLIN, deadline, hung_up)) {
+        switch (endpoint.sleep(POLLIN, patience, hung_up)) {
             case Wake::again:
                 break;
             case Wake::timed_out:

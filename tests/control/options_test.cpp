@@ -443,7 +443,11 @@ TEST_F(Options, MH13_MH15_MH16_MH17_added_interfaces_replace_the_default_and_add
     EXPECT_EQ(changed[0].id, adds[0].id);
     EXPECT_EQ(changed[1].listen.interface, 1u);
     EXPECT_EQ(set(id, kRmAddReceiveIf, htonl(kFeed.v4)), 0);
-    EXPECT_EQ(command(Command::Kind::add_listen)->listen.interface, 0u);
+    const auto listen_command = command(Command::Kind::add_listen);
+    ASSERT_TRUE(listen_command);
+    EXPECT_EQ(listen_command->listen.interface, 0u);
+    EXPECT_EQ(listen_command->listen.group, kGroup);
+    EXPECT_EQ(listen_command->listen.destination_port, kPort);
     EXPECT_EQ(set(id, kRmAddReceiveIf, htonl(kFeed.v4)), 0) << "MH-20: twice is once";
     EXPECT_TRUE(commands().empty());
 }

@@ -497,6 +497,33 @@ static void scenario_after_exec(int sender, int receiver, int listener) {
     close_session(&s);
 }
 
+static void do_nothing(int number) {
+    (void)number;
+}
+
+/* A signal cuts a wait whenever it comes, between two of the library's sleeps of a tenth of a
+ * second as well. */
+static void scenario_interrupts(void) {
+    struct session s = open_session(SOCK_RDM, 14);
+    const struct sigaction action = {.sa_handler = do_nothing};
+    const struct timeval patience = {3, 0};
+    char c;
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    CHECK(setsockopt(s.receiver, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+    CHECK(setsockopt(s.listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+    for (int i = 0; i < 40; ++i) {
+        const struct itimerval once = {{0, 0}, {0, 99800 + i * 30}};
+        CHECK(setitimer(ITIMER_REAL, &once, NULL) == 0);
+        if (i % 2 == 0)
+            FAILS(recv(s.receiver, &c, 1, 0), EINTR);
+        else
+            FAILS(accept(s.listener, NULL, NULL), EINTR);
+    }
+    sigset_t blocked;
+    CHECK(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0 && sigismember(&blocked, SIGALRM) == 0);
+    close_session(&s);
+}
+
 /* No more than `left` descriptors can be had until allow_all(). */
 static struct rlimit limits;
 static void allow(int left) {
@@ -633,6 +660,7 @@ int main(int argc, char** argv) {
                      {"exec", scenario_exec},
                      {"exec_without_daemon", scenario_exec_without_daemon},
                      {"signals", scenario_signals},
+                     {"interrupts", scenario_interrupts},
                      {"limits", scenario_limits},
                      {"standard", scenario_standard}};
     self = argv[0];

@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 SEEDS = [int(os.environ['FANFARE_TEST_SEED'])] if 'FANFARE_TEST_SEED' in os.environ else [1, 20_261_124]
 CALLS = 10_000
 SCENARIOS = ('calls', 'stream', 'readiness', 'writable', 'modes', 'dup', 'fork', 'exec', 'exec_without_daemon', 'signals',
-             'limits', 'standard')
+             'interrupts', 'limits', 'standard')
 
 
 class Preload(unittest.TestCase):
