@@ -100,6 +100,8 @@ TEST_F(Handler, Check85_two_receivers_share_a_group_with_SO_REUSEADDR_only) {
     EXPECT_EQ(bind(first, kGroup), 0);
     EXPECT_EQ(bind(second, kGroup), 0);
     EXPECT_EQ(bind(third, kGroup), EADDRINUSE);
+    EXPECT_EQ(set(third, SO_REUSEADDR, std::uint16_t{1}, SOL_SOCKET), EINVAL) << "too short";
+    EXPECT_EQ(bind(third, kGroup), EADDRINUSE);
     EXPECT_EQ(bind(third, kGroup, kPort + 1), 0);
 }
 

@@ -252,6 +252,7 @@ TEST_F(Options, Connect_with_parity_towards_OpenPGM_says_that_it_cannot_be) {
 TEST_F(Options, Check59_61_the_TTL_is_1_to_255_and_255_in_the_windows_profile) {
     const auto id = windows_socket();
     EXPECT_EQ(registry().socket(id)->options.source.ttl, 255);
+    EXPECT_EQ(set(id, kRmSetMcastTtl, std::uint32_t{255}), 0);
     EXPECT_EQ(set(id, kRmSetMcastTtl, std::uint32_t{1}), 0);
     EXPECT_EQ(set(id, kRmSetMcastTtl, std::uint32_t{256}), EINVAL);
     EXPECT_EQ(set(id, kRmSetMcastTtl, std::uint32_t{0}), EINVAL);
@@ -468,6 +469,8 @@ TEST_F(Options, MH21_MH22_MH23_only_added_interfaces_can_be_deleted_and_the_defa
     EXPECT_EQ(command(Command::Kind::remove_listen)->interface, 1u);
     EXPECT_TRUE(registry().socket(id)->listens.empty());
     EXPECT_EQ(set(id, kRmDelReceiveIf, htonl(kBackup.v4)), EADDRNOTAVAIL);
+    ASSERT_EQ(set(id, kRmAddReceiveIf, htonl(kFeed.v4)), 0);
+    EXPECT_EQ(set(id, kRmDelReceiveIf, htonl(kFeed.v4)), 0) << "the first is one like the others";
 }
 TEST_F(Options, Receive_interfaces_on_an_accepted_session_follow_O6) {
     const auto id = reader();
