@@ -57,7 +57,10 @@ bool name_of(Registry& registry, const Socket& socket, bool peer, Address& addre
     const bool sends = socket.state == SocketState::sender;
     const bool receives = socket.state == SocketState::receiver;
     if (!peer) {
-        address = sends ? socket.options.send_interface : receives ? socket.group : socket.bound;
+        address = sends             ? socket.options.send_interface
+                  : receives        ? socket.group
+                  : socket.datagram ? local_address(registry, socket)
+                                    : socket.bound;
         port = sends ? std::uint16_t{0} : socket.port;
         const SendSession* session = sends ? registry.send_session(socket.session_id) : nullptr;
         if (session != nullptr) port = session->tsi.source_port;

@@ -231,10 +231,9 @@ ControlSettings control_settings(const Config& c, std::string_view machine_id) {
     ControlSettings s;
     s.default_profile = engine::profile_named(c.sender_profile).value_or(engine::ProfileName::lan);
     s.defaults.source = engine::profile(s.default_profile).source;
-    s.defaults.receiver =
-        engine::profile(
-            engine::profile_named(c.receiver_profile).value_or(engine::ProfileName::lan))
-            .receiver;
+    s.receiver_profile =
+        engine::profile_named(c.receiver_profile).value_or(engine::ProfileName::lan);
+    s.defaults.receiver = engine::profile(s.receiver_profile).receiver;
     s.memory_total_bytes = c.memory_total_mib * kMib;
     s.memory_per_user_bytes = c.memory_per_user_mib * kMib;
     s.receive_log_bytes = c.memory_receive_window_mib * kMib;

@@ -193,6 +193,28 @@ OptionResult connect_datagram(Registry& registry, Services& services, Socket& so
     return {};
 }
 
+Address local_address(const Registry& registry, const Socket& socket) {
+    const Address peer = socket.datagram->peer;
+    if (!socket.bound.is_none() || peer.is_none()) return socket.bound;
+    // The worker's choice (WorkerCore::datagram_interface), which has no way to tell.
+    const auto& all = registry.interfaces;
+    if (peer.is_multicast()) {
+        const std::uint32_t chosen = multicast_interface(registry, *socket.datagram);
+        return chosen < all.size() ? all[chosen].spec.address : Address{};
+    }
+    const auto find = [&](auto&& wanted) {
+        const auto found = std::find_if(all.begin(), all.end(), [&](const Interface& on) {
+            return on.available() && !on.udp_only && wanted(on.spec);
+        });
+        return found != all.end() ? found->spec.address : Address{};
+    };
+    const Address near = find([&](const dataplane::InterfaceSpec& on) {
+        return std::uint64_t{on.address.v4 ^ peer.v4} >> (32 - on.prefix) == 0;
+    });
+    if (!near.is_none()) return near;
+    return find([](const dataplane::InterfaceSpec& on) { return !on.gateway.is_none(); });
+}
+
 void close_datagram(Registry& registry, Socket& socket) {
     socket.closing = true;
     socket.datagram->object.reset();

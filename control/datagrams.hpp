@@ -23,6 +23,9 @@ OptionResult bind_datagram(Registry& registry, Services& services, Socket& socke
 // Where send goes and whom alone recv hears; address none and port 0 take that back.
 OptionResult connect_datagram(Registry& registry, Services& services, Socket& socket,
                               Address address, std::uint16_t port);
+// What getsockname gives: the address that it is bound to, else of a connected one that of the
+// interface it sends by, as the routes stand now.
+Address local_address(const Registry& registry, const Socket& socket);
 // The last holder has gone: the workers let go of it with the next table.
 void close_datagram(Registry& registry, Socket& socket);
 // Its memory, once no worker knows it any more.

@@ -22,6 +22,24 @@ std::uint32_t index_entries_for(const Registry& registry, std::uint64_t log_byte
     return static_cast<std::uint32_t>(std::bit_ceil(entries));
 }
 
+// RM_HIGH_SPEED_INTRANET_OPT (wsrm.md 3.3): when and how often repairs are asked for, as on a LAN.
+// What peers must understand and how far requests go stays the profile's.
+engine::ReceiverParameters parameters_of_spares(const Registry& registry) {
+    engine::ReceiverParameters parameters = registry.settings.defaults.receiver;
+    if (!registry.high_speed) return parameters;
+    const auto lan = engine::profile(engine::ProfileName::lan).receiver;
+    parameters.nak_backoff_min_ns = lan.nak_backoff_min_ns;
+    parameters.nak_backoff_max_ns = lan.nak_backoff_max_ns;
+    parameters.nak_backoff_ceiling_ns = lan.nak_backoff_ceiling_ns;
+    parameters.nak_repeat_ns = lan.nak_repeat_ns;
+    parameters.nak_rdata_ns = lan.nak_rdata_ns;
+    parameters.adapt_to_round_trip = lan.adapt_to_round_trip;
+    parameters.ncf_retries = lan.ncf_retries;
+    parameters.data_retries = lan.data_retries;
+    parameters.spmr_wait_ns = lan.spmr_wait_ns;
+    return parameters;
+}
+
 bool make_spare(Registry& registry, Services& services, std::uint32_t worker) {
     const std::uint64_t log_bytes = registry.receive_log_bytes;
     const std::uint32_t entries = index_entries_for(registry, log_bytes);
@@ -34,10 +52,11 @@ bool make_spare(Registry& registry, Services& services, std::uint32_t worker) {
     session.id = registry.new_id();
     session.worker = worker;
     session.charged_bytes = charge;
+    session.high_speed = registry.high_speed;
     if (services.make_receive_memory({session.id, log_bytes, entries}, session.memory) == 0) {
         dataplane::ReceiveSpec spec;
         spec.session_id = session.id;
-        spec.parameters = registry.settings.defaults.receiver;
+        spec.parameters = parameters_of_spares(registry);
         spec.region = session.memory.header;
         spec.index = session.memory.index;
         spec.index_entries = session.memory.index_entries;
@@ -73,15 +92,21 @@ bool anybody_listens(const Registry& registry) {
     });
 }
 
-// New windows have the size of the largest wish that stands; when that changes, unused ones are
-// called back.
-void settle_window_size(Registry& registry) {
+// New windows have the size of the largest wish that stands, and a LAN's timers where one listener
+// says that it is on one (those of the profile `lan` already are); when that changes, unused ones
+// are called back.
+void settle_pool(Registry& registry) {
     std::uint64_t wanted = registry.settings.receive_log_bytes;
-    for (const auto& [id, socket] : registry.sockets)
-        if (socket.state == SocketState::listener && !socket.closing)
-            wanted = std::max(wanted, std::bit_ceil(socket.options.receive_window_bytes));
-    if (wanted == registry.receive_log_bytes) return;
+    bool high_speed = false;
+    for (const auto& [id, socket] : registry.sockets) {
+        if (socket.state != SocketState::listener || socket.closing) continue;
+        wanted = std::max(wanted, std::bit_ceil(socket.options.receive_window_bytes));
+        high_speed = high_speed || socket.options.high_speed;
+    }
+    high_speed = high_speed && registry.settings.receiver_profile != engine::ProfileName::lan;
+    if (wanted == registry.receive_log_bytes && high_speed == registry.high_speed) return;
     registry.receive_log_bytes = wanted;
+    registry.high_speed = high_speed;
     Command reclaim;
     reclaim.kind = Command::Kind::reclaim_spares;
     registry.post_all(reclaim);
@@ -145,7 +170,7 @@ OptionResult open_listener(Registry& registry, Services& services, Socket& socke
     }
     socket.state = SocketState::listener;
     socket.backlog = std::clamp(backlog, 1u, registry.settings.backlog_max);
-    settle_window_size(registry);
+    settle_pool(registry);
     // A spare with each worker before this reply goes out: a sender may start right after it.
     for (std::uint32_t worker = 0; worker < registry.workers; ++worker) {
         if (registry.spares_of(worker) == 0 && !make_spare(registry, services, worker)) {
@@ -234,7 +259,7 @@ void close_listener(Registry& registry, Socket& listener) {
     listener.closing = true;  // it wants nothing any more
     for (const auto id : offered)
         if (Reception* session = registry.reception(id)) close_if_unused(registry, *session);
-    settle_window_size(registry);
+    settle_pool(registry);
     listener.closing = false;
 }
 

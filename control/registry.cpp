@@ -70,7 +70,8 @@ std::uint32_t Registry::spares_of(std::uint32_t worker) const {
     return static_cast<std::uint32_t>(
         std::count_if(receptions.begin(), receptions.end(), [&](const auto& r) {
             return r.second.state == Reception::State::spare && r.second.worker == worker &&
-                   r.second.memory.log_bytes == receive_log_bytes;
+                   r.second.memory.log_bytes == receive_log_bytes &&
+                   r.second.high_speed == high_speed;
         }));
 }
 

@@ -71,6 +71,7 @@ struct ControlSettings {
     Gsi gsi;
     engine::Profile defaults;  // of a fresh socket
     engine::ProfileName default_profile = engine::ProfileName::lan;
+    engine::ProfileName receiver_profile = engine::ProfileName::lan;
     std::uint64_t memory_total_bytes = 2ull << 30;
     std::uint64_t memory_per_user_bytes = 1ull << 30;
     std::uint64_t receive_log_bytes = 16ull << 20;  // a power of two
@@ -168,7 +169,8 @@ struct Reception {  // a receive window: spare, then one session
     ReceiveMemory memory;
     std::uint64_t charged_bytes = 0;
     bool charged_to_user = false;
-    std::uint32_t uid = 0;  // where charged_to_user
+    bool high_speed = false;  // made with the timers of a LAN
+    std::uint32_t uid = 0;    // where charged_to_user
 
     Tsi tsi;
     Address source, group;
@@ -243,6 +245,7 @@ class Registry {
     std::map<std::uint64_t, SendSession> send_sessions;
     std::map<std::uint64_t, Reception> receptions;
     std::uint64_t receive_log_bytes;  // of new windows; at least settings.receive_log_bytes
+    bool high_speed = false;          // RM_HIGH_SPEED_INTRANET_OPT for new windows
     DatagramTables datagram_tables;
     std::vector<const dataplane::WorkerLink*> links;  // the workers' counters, for status
     std::vector<PostedCommand>

@@ -81,6 +81,7 @@ struct SocketPage {
     std::atomic<std::uint64_t> datagram_peer;   // (IPv4 << 16) | port; 0: none
     std::atomic<std::uint32_t> datagram_notes;  // client::DatagramNote
     std::atomic<std::uint32_t> datagram_bound;
+    std::atomic<std::uint32_t> hints;  // options that are only told back
 
     // Sleep flags. Partners: the wake rule above. The daemon side is the worker (lead, limit) or
     // the control thread (a session waits to be accepted).

@@ -257,6 +257,12 @@ ReadResult MessageReader::recv_message(Look& look, ReadPosition at, Scatter& roo
             return {.status = ReadStatus::reset, .cause = ResetCause::inconsistent_data};
         return result;
     }
+    // Without room nothing is taken, and the place stays: a cursor may not stand inside a message
+    // of which no octet was given out.
+    if (room.room() == 0 && piece.length > 0) {
+        if (!whole(look)) return overtaken();
+        return {.status = ReadStatus::message_continues};
+    }
     if (!piece.ends && (flags & kReadPart) == 0 && piece.length < room.room()) {
         if (!enough_there(look, at, room.room())) {
             if (!whole(look)) return overtaken();

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "client/preload/interpose.hpp"
+#include "client/preload/passed_descriptors.hpp"
 #include "client/socket/descriptor_calls.hpp"
 #include "client/socket/program_memory.hpp"
 #include "fanfare/socket.h"
@@ -13,6 +14,7 @@ extern "C" void __chk_fail(void) __attribute__((noreturn));
 
 using fanfare::client::may_be_memory;
 using fanfare::preload::is_ours;
+using fanfare::preload::mark_passed;
 using fanfare::preload::real;
 using fanfare::preload::refuse;
 
@@ -20,20 +22,33 @@ namespace {
 
 constexpr int kPartsMax = 1024;  // UIO_MAXIOV
 
-ssize_t read_parts(int fd, const iovec* parts, int count) {
-    if (count < 0 || count > kPartsMax) return refuse(EINVAL);
-    return fanfare::client::read_vector(fd, parts, static_cast<std::size_t>(count));
+constexpr int kKnownFlags = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND;
+
+int message_flags(int flags) {
+    return (flags & RWF_NOWAIT) != 0 ? MSG_DONTWAIT : 0;
 }
 
-ssize_t write_parts(int fd, const iovec* parts, int count) {
+ssize_t read_parts(int fd, const iovec* parts, int count, int flags = 0) {
+    if (count < 0 || count > kPartsMax) return refuse(EINVAL);
+    return fanfare::client::read_vector(fd, parts, static_cast<std::size_t>(count), flags);
+}
+
+ssize_t write_parts(int fd, const iovec* parts, int count, int flags = 0) {
     if (count < 0 || count > kPartsMax) return refuse(EINVAL);
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(parts);
     message.msg_iovlen = static_cast<std::size_t>(count);
-    return fanfare_sendmsg(fd, &message, 0);
+    return fanfare_sendmsg(fd, &message, flags);
 }
 
+bool is_time(const timespec& span) {
+    return span.tv_sec >= 0 && span.tv_nsec >= 0 && span.tv_nsec < 1'000'000'000;
+}
+
+// `limit` is one that is_time().
 bool has_passed(const timespec& since, const timespec& limit) {
+    constexpr time_t kForEver = 1'000'000'000;  // seconds; the sum stays in range
+    if (limit.tv_sec >= kForEver) return false;
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     const std::int64_t passed =
@@ -69,10 +84,13 @@ FANFARE_INTERPOSED ssize_t writev(int fd, const iovec* parts, int count) {
     return is_ours(fd) ? write_parts(fd, parts, count) : real.writev(fd, parts, count);
 }
 
-// At offset -1 they are readv and writev; a socket has no other offset.
+// At offset -1 they are readv and writev; a socket has no other offset. Of the flags the kernel's
+// sockets know RWF_NOWAIT, and what is about disks and queues changes nothing.
 FANFARE_INTERPOSED ssize_t preadv2(int fd, const iovec* parts, int count, off_t at, int flags) {
     if (!is_ours(fd)) return real.preadv2(fd, parts, count, at, flags);
-    return at == -1 ? read_parts(fd, parts, count) : refuse(ESPIPE);
+    if (at != -1) return refuse(ESPIPE);
+    if ((flags & ~kKnownFlags) != 0) return refuse(EOPNOTSUPP);
+    return read_parts(fd, parts, count, message_flags(flags));
 }
 FANFARE_INTERPOSED ssize_t preadv64v2(int fd, const iovec* parts, int count, off64_t at,
                                       int flags) {
@@ -80,7 +98,9 @@ FANFARE_INTERPOSED ssize_t preadv64v2(int fd, const iovec* parts, int count, off
 }
 FANFARE_INTERPOSED ssize_t pwritev2(int fd, const iovec* parts, int count, off_t at, int flags) {
     if (!is_ours(fd)) return real.pwritev2(fd, parts, count, at, flags);
-    return at == -1 ? write_parts(fd, parts, count) : refuse(ESPIPE);
+    if (at != -1) return refuse(ESPIPE);
+    if ((flags & ~kKnownFlags) != 0) return refuse(EOPNOTSUPP);
+    return write_parts(fd, parts, count, message_flags(flags));
 }
 FANFARE_INTERPOSED ssize_t pwritev64v2(int fd, const iovec* parts, int count, off64_t at,
                                        int flags) {
@@ -110,16 +130,25 @@ FANFARE_INTERPOSED ssize_t __recvfrom_chk(int fd, void* data, size_t bytes, size
 }
 
 FANFARE_INTERPOSED ssize_t recvmsg(int fd, msghdr* message, int flags) {
-    return is_ours(fd) ? fanfare_recvmsg(fd, message, flags) : real.recvmsg(fd, message, flags);
+    if (is_ours(fd)) return fanfare_recvmsg(fd, message, flags);
+    const ssize_t got = real.recvmsg(fd, message, flags);
+    if (got >= 0 && message->msg_controllen != 0) mark_passed(*message);
+    return got;
 }
 
 FANFARE_INTERPOSED int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags,
                                 timespec* timeout) {
-    if (!is_ours(fd)) return real.recvmmsg(fd, messages, count, flags, timeout);
+    if (!is_ours(fd)) {
+        const int got = real.recvmmsg(fd, messages, count, flags, timeout);
+        for (int i = 0; i < got; ++i)
+            if (messages[i].msg_hdr.msg_controllen != 0) mark_passed(messages[i].msg_hdr);
+        return got;
+    }
     if (!may_be_memory(messages, count * sizeof *messages)) return refuse(EFAULT);
     timespec begin{}, limit{};
     if (timeout != nullptr && !fanfare::client::copy_in(&limit, timeout, sizeof limit))
         return refuse(EFAULT);
+    if (!is_time(limit)) return refuse(EINVAL);
     ::clock_gettime(CLOCK_MONOTONIC, &begin);
     int got = 0;
     for (unsigned i = 0; i < std::min<unsigned>(count, kPartsMax); ++i) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "client/preload/interpose.hpp"
+#include "client/preload/standard_streams.hpp"
 #include "client/socket/descriptor_calls.hpp"
 #include "client/socket/program_memory.hpp"
 #include "client/socket/socket_table.hpp"
@@ -29,7 +30,10 @@ namespace {
 // `duplicate` is the kernel's duplicate of `fd`: it becomes the same socket.
 int duplicated(int fd, int duplicate) {
     if (duplicate < 0 || !is_ours(fd)) return duplicate;
-    if (client::enter_duplicate(fd, duplicate)) return duplicate;
+    if (client::enter_duplicate(fd, duplicate)) {
+        fanfare::preload::adopt_standard_stream(duplicate);
+        return duplicate;
+    }
     real.close(duplicate);
     return refuse(EMFILE);
 }
@@ -56,6 +60,21 @@ int answer(int fd, unsigned long request, void* out) {
     const auto number =
         static_cast<int>(std::clamp<std::int64_t>(octets, 0, std::numeric_limits<int>::max()));
     return client::copy_out(out, &number, sizeof number) ? 0 : refuse(EFAULT);
+}
+
+// The SIOC numbers of interfaces, addresses and routes begin here; those before are about the
+// socket itself.
+constexpr unsigned long kFirstOfInterfaces = 0x890B, kLastOfInterfaces = 0x89FF;
+
+// An endpoint is none of AF_INET and knows no interface's address; any such socket does.
+int ask_interface(unsigned long request, unsigned long argument) {
+    const int asked = fanfare::preload::raw::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (asked < 0) return -1;
+    const int result = real_ioctl(asked, request, argument);
+    const int kept = errno;
+    fanfare::preload::raw::close(asked);
+    errno = kept;
+    return result;
 }
 
 }  // namespace
@@ -143,7 +162,8 @@ FANFARE_INTERPOSED int __fcntl(int fd, int command, ...) {
     return control(fd, command, argument);
 }
 
-// What waits in the endpoint is no data; everything else about a descriptor the kernel knows.
+// What waits in the endpoint is no data, and interfaces are asked of a socket of their own;
+// everything else about a descriptor the kernel knows.
 FANFARE_INTERPOSED int ioctl(int fd, unsigned long request, ...) noexcept {
     va_list arguments;
     va_start(arguments, request);
@@ -151,6 +171,8 @@ FANFARE_INTERPOSED int ioctl(int fd, unsigned long request, ...) noexcept {
     va_end(arguments);
     if (is_ours(fd) && (request == FIONREAD || request == SIOCOUTQ))
         return answer(fd, request, reinterpret_cast<void*>(argument));
+    if (is_ours(fd) && request >= kFirstOfInterfaces && request <= kLastOfInterfaces)
+        return ask_interface(request, argument);
     return real_ioctl(fd, request, argument);
 }
 

@@ -50,6 +50,24 @@ std::FILE* real_fdopen(int fd, const char* mode) {
     return next != nullptr ? next(fd, mode) : nullptr;
 }
 
+int real_fileno(std::FILE* stream) {
+    static int (*next)(std::FILE*) = nullptr;
+    if (next == nullptr) resolve(next, "fileno");
+    return next != nullptr ? next(stream) : -1;
+}
+
+int real_vdprintf(int fd, const char* format, va_list arguments) {
+    static int (*next)(int, const char*, va_list) = nullptr;
+    if (next == nullptr) resolve(next, "vdprintf");
+    return next != nullptr ? next(fd, format, arguments) : -1;
+}
+
+int real_vdprintf_chk(int fd, int flag, const char* format, va_list arguments) {
+    static int (*next)(int, int, const char*, va_list) = nullptr;
+    if (next == nullptr) resolve(next, "__vdprintf_chk");
+    return next != nullptr ? next(fd, flag, format, arguments) : -1;
+}
+
 void resolve_real_calls() {
     resolve(real.socket, "socket");
     resolve(real.bind, "bind");

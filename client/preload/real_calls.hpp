@@ -55,6 +55,9 @@ int real_ppoll(pollfd* waits, nfds_t count, const timespec* limit, const sigset_
 // These have no system call of their own to stand in; looked up when they are first called.
 pid_t real_fork();
 std::FILE* real_fdopen(int fd, const char* mode);
+int real_fileno(std::FILE* stream);
+int real_vdprintf(int fd, const char* format, va_list arguments);
+int real_vdprintf_chk(int fd, int flag, const char* format, va_list arguments);
 
 // Once, before the process has a second thread.
 void resolve_real_calls();

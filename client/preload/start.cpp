@@ -5,29 +5,22 @@
 #include <cstdlib>
 
 #include "client/preload/interpose.hpp"
+#include "client/preload/passed_descriptors.hpp"
+#include "client/preload/standard_streams.hpp"
 #include "client/socket/descriptor_map.hpp"
 #include "client/socket/signals_held.hpp"
 #include "client/socket/socket.hpp"
-#include "ipc/endpoint_name.hpp"
 
 namespace fanfare::preload {
 
 namespace {
-
-bool came_over_exec(int fd) {
-    sockaddr_un address{};
-    socklen_t length = sizeof address;
-    return raw::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
-           ipc::socket_id_in(address, length) != 0;
-}
 
 // They are attached when the program first uses them.
 void mark_inherited() {
     const int folder = static_cast<int>(
         raw::call(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
     const auto look = [&](int fd) {
-        if (fd != folder && came_over_exec(fd))
-            client::set_kind(fd, client::DescriptorKind::socket);
+        if (fd != folder && is_endpoint(fd)) client::set_kind(fd, client::DescriptorKind::socket);
     };
     if (folder < 0) {
         // No /proc: the usual limit is as far as programs go.
@@ -53,6 +46,7 @@ __attribute__((constructor(101))) void start() {
     client::readiness_always_true = true;
     client::signal_handlers_may_call = true;
     mark_inherited();
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) adopt_standard_stream(fd);
     errno = kept;
 }
 

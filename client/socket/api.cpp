@@ -113,7 +113,7 @@ ssize_t receive_datagram(int fd, msghdr& message, int flags) {
 
 namespace fanfare::client {
 
-ssize_t read_vector(int fd, const iovec* parts, std::size_t count) {
+ssize_t read_vector(int fd, const iovec* parts, std::size_t count, int flags) {
     Received received;
     const int failed = on_socket(fd, [&](Socket& socket) {
         Parts<RoomPart> room;
@@ -121,11 +121,11 @@ ssize_t read_vector(int fd, const iovec* parts, std::size_t count) {
         if (total_bytes(room.get()) == 0) return 0;
         if (socket.type() == SOCK_DGRAM) {
             DatagramReceived datagram;
-            const int error = socket.receive_datagram(room.get(), 0, datagram);
+            const int error = socket.receive_datagram(room.get(), flags, datagram);
             received.bytes = datagram.bytes;
             return error;
         }
-        return socket.receive(room.get(), 0, false, received);
+        return socket.receive(room.get(), flags, false, received);
     });
     return failed != 0 ? -1 : static_cast<ssize_t>(received.bytes);
 }
@@ -304,16 +304,20 @@ ssize_t fanfare_sendto(int fd, const void* data, size_t bytes, int flags, const 
 ssize_t fanfare_sendmsg(int fd, const msghdr* message, int flags) {
     if (!may_be_memory(message, sizeof *message))
         return result(bad_memory("the message is no memory of this program"));
+    // As in the kernel a name without a length is none: programs use one header for many calls.
+    const auto* const address =
+        message->msg_namelen != 0 ? static_cast<const sockaddr*>(message->msg_name) : nullptr;
     std::size_t sent = 0;
     if (is_datagram(fd)) {
+        msghdr named = *message;
+        named.msg_name = const_cast<sockaddr*>(address);
         const int error = on_socket(fd, [&](Socket& socket) {
-            return fanfare::client::send_datagram_message(socket, *message, flags, sent);
+            return fanfare::client::send_datagram_message(socket, named, flags, sent);
         });
         return error != 0 ? -1 : static_cast<ssize_t>(sent);
     }
-    const int failed =
-        send_parts(fd, message->msg_iov, message->msg_iovlen, flags,
-                   static_cast<const sockaddr*>(message->msg_name), message->msg_namelen, sent);
+    const int failed = send_parts(fd, message->msg_iov, message->msg_iovlen, flags, address,
+                                  message->msg_namelen, sent);
     return failed != 0 ? -1 : static_cast<ssize_t>(sent);
 }
 

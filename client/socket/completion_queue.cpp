@@ -112,13 +112,16 @@ int CompletionQueue::wait(std::uint32_t at_least, Nanos deadline, std::uint32_t&
         help();
         return enough() || deadline == 0;
     });
+    Patience patience;
+    patience.deadline = deadline;
+    if (!awake) patience.signals.hold();
     while (!awake && !enough()) {
         drain();
         const std::uint32_t before = ring_.standing();
         const auto more = [&] { return ring_.standing() != before; };
         if (!ipc::prepare_sleep(ipc::AtomicMemory{}, ring_.waiting(), more)) continue;
         bool hung_up = false;
-        const Wake wake = Endpoint(event_.get()).sleep(POLLIN, deadline, hung_up);
+        const Wake wake = Endpoint(event_.get()).sleep(POLLIN, patience, hung_up);
         if (wake == Wake::timed_out) break;
         if (wake == Wake::interrupted) {
             error = EINTR;

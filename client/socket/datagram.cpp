@@ -116,7 +116,7 @@ int Socket::send_datagram(std::span<const DataPart> parts, int flags, const sock
     all.reserve(parts.size() + 1);
     all.push_back({reinterpret_cast<const std::byte*>(&head), sizeof head});
     all.insert(all.end(), parts.begin(), parts.end());
-    Nanos deadline = 0;
+    Patience patience;
     for (;;) {
         WriteResult result;
         MessageWriter::Seen seen;
@@ -134,8 +134,8 @@ int Socket::send_datagram(std::span<const DataPart> parts, int flags, const sock
         if (result.status == WriteStatus::too_large)
             return fail(EMSGSIZE, "the datagram is larger than a datagram can be");
         const bool blocking = may_block(flags);
-        if (deadline == 0) deadline = deadline_after(page_->send_timeout_ns);
-        if (const int error = wait_for_room(seen, blocking, deadline); error != 0) return error;
+        if (patience.deadline == 0) patience.deadline = deadline_after(page_->send_timeout_ns);
+        if (const int error = wait_for_room(seen, blocking, patience); error != 0) return error;
         if (closed_) return fail(EBADF, "the socket was closed meanwhile");
         if (page_->shut_write != 0) return fail(EPIPE, "the socket was shut down for sending");
     }
@@ -145,7 +145,7 @@ int Socket::receive_datagram(std::span<const RoomPart> parts, int flags, Datagra
     out = {};
     if ((flags & (MSG_OOB | MSG_ERRQUEUE)) != 0)
         return fail((flags & MSG_OOB) != 0 ? EOPNOTSUPP : EAGAIN, "there is nothing of that kind");
-    Nanos deadline = 0;
+    Patience patience;
     int rounds = 0;
     for (;;) {
         ReadResult result;
@@ -190,8 +190,8 @@ int Socket::receive_datagram(std::span<const RoomPart> parts, int flags, Datagra
             out.ended = true;
             return 0;
         }
-        if (deadline == 0) deadline = deadline_after(page_->receive_timeout_ns);
-        if (const int error = wait_for_data(seen, may_block(flags), deadline, rounds); error != 0)
+        if (patience.deadline == 0) patience.deadline = deadline_after(page_->receive_timeout_ns);
+        if (const int error = wait_for_data(seen, may_block(flags), patience, rounds); error != 0)
             return error;
         if (closed_) return fail(EBADF, "the socket was closed meanwhile");
     }

@@ -10,8 +10,8 @@
 
 namespace fanfare::client {
 
-// readv: as fanfare_recv without flags, into several parts. -1 with errno.
-ssize_t read_vector(int fd, const iovec* parts, std::size_t count);
+// readv: as fanfare_recv, into several parts; without room it takes nothing. -1 with errno.
+ssize_t read_vector(int fd, const iovec* parts, std::size_t count, int flags);
 
 // FIONREAD: octets that a receive can take now; -1 with errno.
 std::int64_t readable_octets(int fd);

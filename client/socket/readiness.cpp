@@ -25,7 +25,8 @@ void Socket::ask_wake() {
     (void)ask(ipc::RequestType::wake, request);  // a daemon that has gone shows as hang-up
 }
 
-void Socket::settle_readable() {
+// True: there is more to receive.
+bool Socket::settle_readable() {
     const auto something = [&] {
         const PageLock held(page_->lock);
         ReceivedView one;
@@ -38,12 +39,18 @@ void Socket::settle_readable() {
         if (something()) {
             // A flag that stands: nobody announced this. Who takes the flag has to.
             if (ipc::take_sleeper(ipc::AtomicMemory{}, flag)) ask_wake();
-            return;
+            return true;
         }
-        if (flag.load(std::memory_order_relaxed) != 0) return;
-        if (endpoint.drain()) return;
-        if (ipc::prepare_sleep(ipc::AtomicMemory{}, flag, something)) return;
+        if (flag.load(std::memory_order_relaxed) != 0) return false;
+        if (endpoint.drain()) return false;
+        if (ipc::prepare_sleep(ipc::AtomicMemory{}, flag, something)) return false;
     }
+}
+
+// An octet that stands makes no edge when more comes. What a program was not told of, as its read
+// came back short before it, gets an octet of its own.
+void Socket::announce_anew() {
+    if (!Endpoint(descriptor_).drain()) ask_wake();
 }
 
 void Socket::settle_writable() {

@@ -33,6 +33,34 @@ class SignalsHeld {
     bool held_;
 };
 
+// A call that waits is cut by a signal at whatever moment of the wait it comes, between two sleeps
+// as well: from the first hold() on this thread takes signals in its sleeps alone. Those that tell
+// a fault of this thread can not wait.
+class SleepSignals {
+  public:
+    SleepSignals() = default;
+    ~SleepSignals() {
+        if (held_) ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    SleepSignals(const SleepSignals&) = delete;
+    SleepSignals& operator=(const SleepSignals&) = delete;
+
+    void hold() {
+        if (held_) return;
+        sigset_t all;
+        ::sigfillset(&all);
+        for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS})
+            ::sigdelset(&all, fault);
+        held_ = ::pthread_sigmask(SIG_BLOCK, &all, &before_) == 0;
+    }
+    // What to sleep with; nullptr: nothing is held.
+    const sigset_t* mask() const { return held_ ? &before_ : nullptr; }
+
+  private:
+    sigset_t before_;
+    bool held_ = false;
+};
+
 // A lock that is taken with signals held.
 template <typename Mutex>
 class QuietLock {

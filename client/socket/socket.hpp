@@ -157,7 +157,8 @@ class Socket {
     int get_datagram_option(int name, void* value, socklen_t& length);
 
     // readiness.cpp
-    void settle_readable();
+    bool settle_readable();
+    void announce_anew();
     void settle_writable();
     void settle_acceptable();
     void ask_wake();
@@ -176,8 +177,8 @@ class Socket {
     void ring() const;
     template <typename Try>
     int claim_by(Try&& claim, int flags);
-    int wait_for_room(const MessageWriter::Seen& seen, bool wait, Nanos deadline);
-    int wait_for_data(const MessageReader::Seen& seen, bool wait, Nanos deadline, int& rounds);
+    int wait_for_room(const MessageWriter::Seen& seen, bool wait, Patience& patience);
+    int wait_for_data(const MessageReader::Seen& seen, bool wait, Patience& patience, int& rounds);
     bool may_block(int flags) const;
 
     const RequestFunction request_;

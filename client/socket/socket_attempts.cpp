@@ -28,6 +28,7 @@ int Socket::attempt(SendAttempt& call) {
     if (closed_) return closed_meanwhile();
     if (const int error = ready_to_send(call.flags); error != 0) return error;
     std::size_t moved = 0;
+    Patience none;
     for (;;) {
         WriteResult result;
         bool overshoots = false;
@@ -64,7 +65,8 @@ int Socket::attempt(SendAttempt& call) {
                 call.write_flags = kWritePart;
                 break;
             case WriteStatus::no_room:
-                if (const int error = wait_for_room(call.seen, false, 0); error != 0) return error;
+                if (const int error = wait_for_room(call.seen, false, none); error != 0)
+                    return error;
                 break;
         }
     }
@@ -77,6 +79,7 @@ int Socket::attempt(ReceiveAttempt& call) {
     const bool peeks = (call.flags & MSG_PEEK) != 0;
     std::size_t moved = 0;
     int looks = -kLooksAnAttempt;  // wait_for_data() counts them up to a few above 0
+    Patience none;
     for (;;) {
         const bool parts = call.collecting || (call.flags & kPartialWanted) != 0;
         const unsigned read_flags = (parts ? kReadPart : 0u) | (peeks ? kReadPeek : 0u);
@@ -112,7 +115,7 @@ int Socket::attempt(ReceiveAttempt& call) {
                     call.collecting = true;
                     break;
                 }
-                const int error = wait_for_data(call.seen, false, 0, looks);
+                const int error = wait_for_data(call.seen, false, none, looks);
                 if (error == EAGAIN && may_go_on(call)) return EINPROGRESS;
                 if (error != 0) return error;
                 break;

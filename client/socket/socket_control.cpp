@@ -11,6 +11,7 @@
 
 #include "client/socket/asking.hpp"
 #include "client/socket/descriptor_map.hpp"
+#include "client/socket/descriptor_room.hpp"
 #include "client/socket/helper_thread.hpp"
 #include "client/socket/last_error.hpp"
 #include "client/socket/page_lock.hpp"
@@ -34,6 +35,16 @@ sockaddr_in sockaddr_of(Address address, std::uint16_t port) {
 }
 
 constexpr Nanos kDatagramLinger = 100 * kMillisecond;
+
+// As many as come with a session: connect's and accept's are given once.
+constexpr int kSessionDescriptors = 3;
+
+int room_for_session() {
+    const int error = room_for_descriptors(kSessionDescriptors);
+    return error == 0
+               ? 0
+               : fail(error, "no descriptor is left; close some or raise the limit (ulimit -n)");
+}
 
 int wrong_memory() {
     return fail(EPROTO, "the daemon passed memory of another layout; library and daemon differ");
@@ -133,6 +144,7 @@ int Socket::connect(const sockaddr_in& address) {
     request.port = ntohs(address.sin_port);
     ipc::ConnectReply reply;
     Descriptors descriptors;
+    if (const int error = room_for_session(); error != 0) return error;
     if (const int error = ask(ipc::RequestType::connect, request, reply, descriptors); error != 0)
         return error;
     if (const int error = take_send_memory(descriptors, 0); error != 0) return error;
@@ -154,6 +166,7 @@ int Socket::request_accept(int flags, std::shared_ptr<Socket>& out) {
     ipc::IdRequest request{};
     ipc::AcceptReply reply;
     Descriptors descriptors;
+    if (const int error = room_for_session(); error != 0) return error;
     if (const int error = ask(ipc::RequestType::accept, request, reply, descriptors); error != 0)
         return error;
     std::shared_ptr<Socket> socket(new Socket(request_, reply.type));
@@ -175,6 +188,7 @@ int Socket::request_accept(int flags, std::shared_ptr<Socket>& out) {
     inherit(socket->page_->linger, page_->linger);
     inherit(socket->page_->receive_buffer, page_->receive_buffer);
     inherit(socket->page_->send_buffer, page_->send_buffer);
+    inherit(socket->page_->hints, page_->hints);
     socket->role_.store(Role::receiver, std::memory_order_release);
     out = std::move(socket);
     return 0;
@@ -189,13 +203,15 @@ int Socket::accept(int flags, std::shared_ptr<Socket>& out) {
         (adopt_session_made_elsewhere(), role_ != Role::listener))
         return fail(EINVAL, "the socket does not listen");
     const Endpoint endpoint(descriptor_);
-    const Nanos deadline = deadline_after(page_->receive_timeout_ns);
+    Patience patience;
+    patience.deadline = deadline_after(page_->receive_timeout_ns);
     bool hung_up = false;
     for (;;) {
         int error = request_accept(flags, out);
         if (error == 0 && readiness_always_true) settle_acceptable();
         if (error != EAGAIN) return error;
         hung_up = endpoint.drain() || hung_up;
+        if (!endpoint.non_blocking()) patience.signals.hold();
         ipc::prepare_sleep(ipc::AtomicMemory{}, page_->receive_sleeping, [] { return false; });
         error = request_accept(flags, out);
         if (error == 0 && readiness_always_true) settle_acceptable();
@@ -203,7 +219,7 @@ int Socket::accept(int flags, std::shared_ptr<Socket>& out) {
         if (hung_up) return daemon_gone();
         if (closed_) return fail(EBADF, "the socket was closed meanwhile");
         if (endpoint.non_blocking()) return error;
-        switch (endpoint.sleep(POLLIN, deadline, hung_up)) {
+        switch (endpoint.sleep(POLLIN, patience, hung_up)) {
             case Wake::again:
                 break;
             case Wake::timed_out:
@@ -243,14 +259,17 @@ int Socket::shutdown(int how) {
     }
     ipc::ShutdownRequest request{};
     request.how = static_cast<std::uint32_t>(how);
-    if (const int error = ask(ipc::RequestType::shutdown, request); error != 0) return error;
+    const int error = ask(ipc::RequestType::shutdown, request);
+    // A datagram socket without a peer is refused and shut down all the same, as Linux has it:
+    // programs wake a thread so that waits in a receive.
+    if (error != 0 && (role != Role::datagram || error != ENOTCONN)) return error;
     if (role == Role::datagram && how != SHUT_RD) page_->shut_write = 1;
     if ((role == Role::receiver || role == Role::datagram) && how != SHUT_WR) {
         page_->shut_read = 1;
         // Readable from here on, as a call would not wait; the daemon's end can't send any more.
         ::shutdown(descriptor_, SHUT_RD);
     }
-    return 0;
+    return error;
 }
 
 void Socket::linger_until_sent(Nanos deadline, bool& all_sent) const {

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "client/socket/last_error.hpp"
 #include "client/socket/page_lock.hpp"
@@ -46,18 +46,6 @@ const char* text_of(ResetCause cause) {
             return "the socket was shut down inside a message";
     }
     return "the session was reset";
-}
-
-// Drops the first `bytes` octets of the parts.
-template <typename Part>
-void advance(std::vector<Part>& parts, std::size_t bytes) {
-    std::size_t whole = 0;
-    while (whole < parts.size() && parts[whole].bytes <= bytes) bytes -= parts[whole++].bytes;
-    parts.erase(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(whole));
-    if (!parts.empty()) {
-        parts.front().data += bytes;
-        parts.front().bytes -= bytes;
-    }
 }
 
 constexpr int kRows = 0x2000000;  // FANFARE_MSG_ROWS
@@ -121,9 +109,10 @@ int Socket::ready_to_receive(int flags) {
 
 // Waits until limit or state moved. 0: look again. Not waiting: EAGAIN, with the descriptor left
 // such that POLLOUT shows when there is room.
-int Socket::wait_for_room(const MessageWriter::Seen& seen, bool wait, Nanos deadline) {
+int Socket::wait_for_room(const MessageWriter::Seen& seen, bool wait, Patience& patience) {
     const auto look = [&] { return writer_->changed(seen) || closed_ || page_->shut_write != 0; };
     if (wait && wait_awake(look)) return 0;
+    if (wait) patience.signals.hold();
     const Endpoint endpoint(descriptor_);
     bool hung_up = false;
     // As in wait_for_data: a flag that stands means that the endpoint was filled and not emptied
@@ -134,7 +123,7 @@ int Socket::wait_for_room(const MessageWriter::Seen& seen, bool wait, Nanos dead
         hung_up = endpoint.fill();
     if (!ipc::prepare_sleep(ipc::AtomicMemory{}, page_->send_sleeping, look)) return 0;
     while (!hung_up && wait) {
-        switch (endpoint.sleep(POLLOUT, deadline, hung_up)) {
+        switch (endpoint.sleep(POLLOUT, patience, hung_up)) {
             case Wake::again:
                 break;
             case Wake::timed_out:
@@ -152,9 +141,11 @@ int Socket::wait_for_room(const MessageWriter::Seen& seen, bool wait, Nanos dead
 
 // The same for data. `rounds` counts the looks of a call that does not wait: each may find that
 // lead moved while the message is still not whole, which must not go on for ever.
-int Socket::wait_for_data(const MessageReader::Seen& seen, bool wait, Nanos deadline, int& rounds) {
+int Socket::wait_for_data(const MessageReader::Seen& seen, bool wait, Patience& patience,
+                          int& rounds) {
     const auto look = [&] { return reader_->changed(seen) || closed_ || page_->shut_read != 0; };
     if (wait && wait_awake(look)) return 0;
+    if (wait) patience.signals.hold();
     const Endpoint endpoint(descriptor_);
     bool hung_up = false;
     // A flag that stands means that no octet came since it was set; the endpoint is asked all the
@@ -168,7 +159,7 @@ int Socket::wait_for_data(const MessageReader::Seen& seen, bool wait, Nanos dead
         return 0;
     if (hung_up) return look() ? 0 : daemon_gone();
     if (!wait) return fail(EAGAIN, "nothing to receive");
-    switch (endpoint.sleep(POLLIN, deadline, hung_up)) {
+    switch (endpoint.sleep(POLLIN, patience, hung_up)) {
         case Wake::again:
             break;
         case Wake::timed_out:
@@ -183,10 +174,9 @@ int Socket::wait_for_data(const MessageReader::Seen& seen, bool wait, Nanos dead
 int Socket::send(std::span<const DataPart> parts, int flags, std::size_t& sent) {
     sent = 0;
     if (const int error = ready_to_send(flags); error != 0) return error;
-    const bool stream = type_ == ipc::SocketType::stream;
-    std::vector<DataPart> rest;
+    std::optional<PartList<DataPart>> rest;
     std::span<const DataPart> now = parts;
-    Nanos deadline = 0;
+    Patience patience;
     unsigned write_flags = 0;
     for (;;) {
         WriteResult result;
@@ -202,13 +192,15 @@ int Socket::send(std::span<const DataPart> parts, int flags, std::size_t& sent) 
         if (result.status == WriteStatus::done) {
             ring();
             sent += result.bytes;
-            if (result.bytes == total_bytes(now) || (stream && !may_block(flags))) {
+            if (result.bytes == total_bytes(now)) {
                 if (readiness_always_true) settle_writable();
                 return 0;
             }
-            if (rest.empty()) rest.assign(parts.begin(), parts.end());
-            advance(rest, result.bytes);
-            now = rest;
+            // A count that is short says that the window is full; who waits for an edge relies on
+            // it (epoll(7)), so it is tried again until that is so and POLLOUT has gone.
+            if (!rest) rest.emplace(parts);
+            rest->advance(result.bytes);
+            now = rest->left();
             continue;
         }
         if (result.status == WriteStatus::reset) return sent != 0 ? 0 : reset_error(result.cause);
@@ -226,8 +218,8 @@ int Socket::send(std::span<const DataPart> parts, int flags, std::size_t& sent) 
             write_flags = kWritePart;
             continue;
         }
-        if (deadline == 0) deadline = deadline_after(page_->send_timeout_ns);
-        const int error = wait_for_room(seen, blocking, deadline);
+        if (patience.deadline == 0) patience.deadline = deadline_after(page_->send_timeout_ns);
+        const int error = wait_for_room(seen, blocking, patience);
         if (error != 0) return sent != 0 ? 0 : error;
         if (closed_) return sent != 0 ? 0 : fail(EBADF, "the socket was closed meanwhile");
         if (page_->shut_write != 0)
@@ -244,9 +236,10 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
     if ((flags & MSG_PEEK) != 0) read_flags |= kReadPeek;
     // A message that can't be waited for is taken as it comes; so is a stream with MSG_WAITALL.
     bool collecting = (flags & (MSG_WAITALL | kKeptFlags)) == MSG_WAITALL;
-    std::vector<RoomPart> rest;
+    const bool edges = stream && readiness_always_true && (read_flags & kReadPeek) == 0;
+    std::optional<PartList<RoomPart>> rest;
     std::span<const RoomPart> now = parts;
-    Nanos deadline = 0;
+    Patience patience;
     int rounds = 0;
     for (;;) {
         ReadResult result;
@@ -261,17 +254,21 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
             case ReadStatus::message_continues: {
                 received.bytes += result.bytes;
                 received.message_end = !stream && result.status == ReadStatus::data;
-                if (!collecting || result.bytes == total_bytes(now) || received.message_end) {
+                const bool full = result.bytes == total_bytes(now);
+                // A short count says that nothing is left, and who waits for an edge goes by it
+                // (epoll(7)): so it is read on until that is so.
+                if ((!collecting && (full || !edges)) || full || received.message_end) {
                     if (readiness_always_true && (read_flags & kReadPeek) == 0) settle_readable();
                     if (stream || received.message_end || flags_out) return 0;
                     return fail(EMSGSIZE, "the message goes on; the next call gives more of it");
                 }
-                if (rest.empty()) rest.assign(parts.begin(), parts.end());
-                advance(rest, result.bytes);
-                now = rest;
+                if (!rest) rest.emplace(parts);
+                rest->advance(result.bytes);
+                now = rest->left();
                 continue;
             }
             case ReadStatus::finished:
+                if (edges && received.bytes != 0) announce_anew();
                 if (stream) return 0;
                 return fail(ESHUTDOWN, "the sender finished in good order", EndKind::peer_finished);
             case ReadStatus::reset:
@@ -281,21 +278,25 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
             case ReadStatus::empty:
                 break;
         }
+        if (edges && !collecting && received.bytes != 0) {
+            if (!settle_readable()) return 0;
+            continue;
+        }
         const bool blocking = may_block(flags);
         if (result.must_take_parts && (blocking || flags_out)) {
             read_flags |= kReadPart;
             collecting = blocking && (read_flags & kReadPeek) == 0;
             continue;
         }
-        if (deadline == 0) deadline = deadline_after(page_->receive_timeout_ns);
-        const int error = wait_for_data(seen, blocking, deadline, rounds);
+        if (patience.deadline == 0) patience.deadline = deadline_after(page_->receive_timeout_ns);
+        const int error = wait_for_data(seen, blocking, patience, rounds);
         if (error != 0) {
             if (received.bytes == 0) return error;
             // Octets were taken already. A stream and recvmsg can say how many; recv can't, so it
             // goes on.
             if (stream || flags_out) return 0;
             if (error != EAGAIN && error != EINTR) return error;
-            deadline = 0;
+            patience.deadline = 0;
         }
         if (closed_) return fail(EBADF, "the socket was closed meanwhile");
         if (page_->shut_read != 0) return fail(ESHUTDOWN, "the socket was shut down for receiving");
@@ -306,7 +307,7 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
 template <typename Try>
 int Socket::claim_by(Try&& claim, int flags) {
     if (const int error = ready_to_send(flags); error != 0) return error;
-    Nanos deadline = 0;
+    Patience patience;
     for (;;) {
         WriteStatus status{};
         MessageWriter::Seen seen;
@@ -329,8 +330,8 @@ int Socket::claim_by(Try&& claim, int flags) {
         }
         ring();
         const bool blocking = may_block(flags);
-        if (deadline == 0) deadline = deadline_after(page_->send_timeout_ns);
-        if (const int error = wait_for_room(seen, blocking, deadline); error != 0) return error;
+        if (patience.deadline == 0) patience.deadline = deadline_after(page_->send_timeout_ns);
+        if (const int error = wait_for_room(seen, blocking, patience); error != 0) return error;
         if (closed_) return fail(EBADF, "the socket was closed meanwhile");
         if (page_->shut_write != 0) return fail(EPIPE, "the socket was shut down for sending");
     }
@@ -364,7 +365,7 @@ int Socket::publish() {
 int Socket::peek(std::span<ReceivedView> views, int flags, std::size_t& count) {
     count = 0;
     if (const int error = ready_to_receive(flags & ~MSG_WAITALL); error != 0) return error;
-    Nanos deadline = 0;
+    Patience patience;
     int rounds = 0;
     for (;;) {
         ReadResult result;
@@ -387,8 +388,8 @@ int Socket::peek(std::span<ReceivedView> views, int flags, std::size_t& count) {
                 break;
         }
         const bool blocking = may_block(flags);
-        if (deadline == 0) deadline = deadline_after(page_->receive_timeout_ns);
-        if (const int error = wait_for_data(seen, blocking, deadline, rounds); error != 0)
+        if (patience.deadline == 0) patience.deadline = deadline_after(page_->receive_timeout_ns);
+        if (const int error = wait_for_data(seen, blocking, patience, rounds); error != 0)
             return error;
         if (closed_) return fail(EBADF, "the socket was closed meanwhile");
         if (page_->shut_read != 0) return fail(ESHUTDOWN, "the socket was shut down for receiving");

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
+#include <limits>
 
 #include "client/socket/asking.hpp"
 #include "client/socket/last_error.hpp"
@@ -20,6 +22,26 @@ namespace {
 
 constexpr int kLevelRm = 113;
 constexpr int kSetMessageBoundary = 1002;
+
+// Booleans that every socket of Linux takes and that change nothing here: sessions are kept alive
+// by their SPMs, there is no out-of-band data, packets know no way but the interface's, and nothing
+// is broadcast. The place is the bit.
+constexpr int kHints[] = {SO_KEEPALIVE, SO_OOBINLINE, SO_DONTROUTE, SO_BROADCAST};
+
+// 0: no hint.
+std::uint32_t hint_of(int name) {
+    const auto* const found = std::find(std::begin(kHints), std::end(kHints), name);
+    return found != std::end(kHints) ? 1u << (found - std::begin(kHints)) : 0;
+}
+
+// SO_RCVBUF and SO_SNDBUF where nothing was asked for and there is no window yet: what Linux has.
+constexpr std::uint32_t kUsualBuffer = 212'992;  // octets
+
+std::uint32_t buffer_told(std::uint32_t asked, std::uint64_t window) {
+    if (asked != 0) return asked;
+    constexpr std::uint64_t kMost = std::numeric_limits<int>::max();
+    return window != 0 ? static_cast<std::uint32_t>(std::min(window, kMost)) : kUsualBuffer;
+}
 
 int too_short() {
     return fail(EINVAL, "the option's value is too short for its type");
@@ -94,9 +116,19 @@ int Socket::set_socket_option(int name, const void* value, socklen_t length, boo
             return 0;
         }
         default:
-            taken = false;
-            return 0;
+            break;
     }
+    const std::uint32_t hint = hint_of(name);
+    taken = hint != 0;
+    if (!taken) return 0;
+    int on = 0;
+    if (length < sizeof on) return too_short();
+    std::memcpy(&on, value, sizeof on);
+    if (on != 0)
+        page_->hints.fetch_or(hint, std::memory_order_relaxed);
+    else
+        page_->hints.fetch_and(~hint, std::memory_order_relaxed);
+    return 0;
 }
 
 // The session's failure or the daemon's, as SO_ERROR gives it. It is not taken out: every later
@@ -129,21 +161,30 @@ int Socket::get_socket_option(int name, void* value, socklen_t& length, bool& ta
         case SO_ERROR:
             return give(pending_error(), value, length);
         case SO_ACCEPTCONN:
+            // Another holder may have made it listen.
+            if (role_.load(std::memory_order_acquire) < Role::sender)
+                (void)adopt_session_made_elsewhere();
             return give(int{role_.load() == Role::listener}, value, length);
         case SO_RCVTIMEO:
             return give(timeval_of(page_->receive_timeout_ns), value, length);
         case SO_SNDTIMEO:
             return give(timeval_of(page_->send_timeout_ns), value, length);
         case SO_RCVBUF:
-            return give(page_->receive_buffer.load(), value, length);
+            return give(
+                buffer_told(page_->receive_buffer, reader_ ? reader_->view().log_bytes() : 0),
+                value, length);
         case SO_SNDBUF:
-            return give(page_->send_buffer.load(), value, length);
+            return give(buffer_told(page_->send_buffer, writer_ ? writer_->view().log_bytes() : 0),
+                        value, length);
         case SO_LINGER:
             return give(linger{seconds >= 0, std::max(0, seconds)}, value, length);
         default:
-            taken = false;
-            return 0;
+            break;
     }
+    const std::uint32_t hint = hint_of(name);
+    taken = hint != 0;
+    if (!taken) return 0;
+    return give(int{(page_->hints.load(std::memory_order_relaxed) & hint) != 0}, value, length);
 }
 
 int Socket::set_option(int level, int name, const void* value, socklen_t length) {

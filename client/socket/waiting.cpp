@@ -73,13 +73,13 @@ bool Endpoint::fill() const {
     }
 }
 
-Wake Endpoint::sleep(short events, Nanos deadline, bool& hung_up) const {
+Wake Endpoint::sleep(short events, const Patience& patience, bool& hung_up) const {
     const Nanos now = monotonic_now();
-    if (now >= deadline) return Wake::timed_out;
-    const Nanos span = std::min(deadline - now, kLongestSleep);
+    if (now >= patience.deadline) return Wake::timed_out;
+    const Nanos span = std::min(patience.deadline - now, kLongestSleep);
     const timespec limit{static_cast<time_t>(span / kSecond), static_cast<long>(span % kSecond)};
     pollfd wait{descriptor_, static_cast<short>(events | POLLRDHUP), 0};
-    const int ready = ::ppoll(&wait, 1, &limit, nullptr);
+    const int ready = ::ppoll(&wait, 1, &limit, patience.signals.mask());
     if (ready < 0 && errno == EINTR) return Wake::interrupted;
     if (ready > 0 && (wait.revents & kGone) != 0) hung_up = true;
     return Wake::again;

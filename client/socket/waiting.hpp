@@ -6,6 +6,7 @@
 #include <poll.h>
 
 #include "client/socket/cpu_relax.hpp"
+#include "client/socket/signals_held.hpp"
 #include "engine/types.hpp"
 
 namespace fanfare::client {
@@ -17,6 +18,12 @@ Nanos monotonic_now();
 inline Nanos deadline_after(Nanos timeout) {
     return timeout == 0 ? kNever : monotonic_now() + timeout;
 }
+
+// How a call waits, over all its sleeps.
+struct Patience {
+    Nanos deadline = 0;  // 0: not known yet
+    SleepSignals signals;
+};
 
 enum class Wake {
     again,  // look again
@@ -36,11 +43,11 @@ class Endpoint {
     bool drain() const;
     // Fills the way to the daemon, so that POLLOUT goes away. True as above.
     bool fill() const;
-    // Sleeps until `events` (POLLIN or POLLOUT) or the other end's going shows, or `deadline`.
+    // Sleeps until `events` (POLLIN or POLLOUT) or the other end's going shows, or the deadline.
     // Comes back with Wake::again at least ten times a second: another holder of the descriptor may
     // have taken the octet, and a daemon that was killed may have left the flag in its hand.
     // `hung_up` as above.
-    Wake sleep(short events, Nanos deadline, bool& hung_up) const;
+    Wake sleep(short events, const Patience& patience, bool& hung_up) const;
 
   private:
     short look() const;

@@ -85,6 +85,31 @@ TEST_F(ReaderTest, ARoomThatFitsExactlyEndsTheMessage) {
     EXPECT_EQ(result.status, ReadStatus::data);
 }
 
+TEST_F(ReaderTest, AReadWithoutRoomTakesNothingAndHarmsNothing) {
+    window->add("abc");
+    window->add_message(pattern_message(1, 1000), 300);
+    window->add_packed({"one", "", "three"});
+    for (const char* const text : {"abc", "", "one"}) {
+        for (const unsigned flags : {0u, unsigned{kReadPeek}, unsigned{kReadPart}}) {
+            read(0, flags);
+            EXPECT_EQ(result.status, ReadStatus::message_continues);
+            EXPECT_EQ(result.bytes, 0u);
+        }
+        const std::string got = read(2000);
+        EXPECT_EQ(result.status, ReadStatus::data);
+        EXPECT_TRUE(*text == 0 ? got.size() == 1000 : got == text) << got;
+    }
+    read(0);
+    EXPECT_EQ(result.status, ReadStatus::data) << "an empty message has room enough";
+    EXPECT_EQ(read(2), "th");
+    read(0);
+    EXPECT_EQ(result.status, ReadStatus::message_continues);
+    EXPECT_EQ(read(9), "ree");
+    read(0);
+    EXPECT_EQ(result.status, ReadStatus::empty);
+    EXPECT_EQ(page->messages_read.load(), 5u);
+}
+
 TEST_F(ReaderTest, WaitsForTheWholeOfAFragmentedMessage) {
     window->add("abc", kEntryMessageBegin, 9);
     window->add("def", 0, 9);

@@ -62,6 +62,19 @@ TEST(ConfigFile, a_file_fills_the_struct) {
     EXPECT_FALSE(settings.defaults.receiver.adapt_to_round_trip);
 }
 
+TEST(ConfigFile, receivers_have_a_profile_of_their_own) {
+    Config config;
+    std::string error;
+    ASSERT_TRUE(read_config_text(std::string("[receiver]\nprofile = \"windows\"\n") + kInterface,
+                                 "f.toml", config, error))
+        << error;
+    ASSERT_TRUE(complete(config, error)) << error;
+    const auto settings = control_settings(config, "id");
+    EXPECT_EQ(settings.receiver_profile, engine::ProfileName::windows);
+    EXPECT_EQ(settings.default_profile, engine::ProfileName::lan);
+    EXPECT_EQ(settings.defaults.receiver.nak_repeat_ns, kSecond);
+}
+
 TEST(ConfigFile, errors_name_file_line_and_key) {
     EXPECT_EQ(error_of("[memory]\ntotal_mb = 5\n").rfind("f.toml:2: no key memory.total_mb", 0), 0u)
         << error_of("[memory]\ntotal_mb = 5\n");

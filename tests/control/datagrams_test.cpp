@@ -299,6 +299,19 @@ TEST_F(Datagrams, AWholeFilterIsSetAndToldTheWorker) {
     EXPECT_TRUE(membership(id)->wants(kSource) && !membership(id)->wants(Address{0x0A000009}));
     EXPECT_EQ(set_filter(exclude, {kOther}, 1), 0);
     EXPECT_TRUE(membership(id)->wants(kSource) && !membership(id)->wants(kOther));
+    ipc::OptionRequest ask{};
+    ask.level = IPPROTO_IP;
+    ask.name = IP_MSFILTER;
+    ask.length = sizeof ask.value;
+    const ipc::SourceFilterHead whose{kGroup, {}, include, 0, 0};
+    std::memcpy(ask.value, &whose, sizeof whose);
+    const auto got = call(ask, ipc::RequestType::get_option, id).as<ipc::OptionReply>();
+    ipc::SourceFilterValue told;
+    ASSERT_EQ(got.length, sizeof told.head + sizeof(Address));
+    std::memcpy(static_cast<void*>(&told), got.value, got.length);
+    EXPECT_EQ(told.head.mode, exclude);
+    EXPECT_EQ(told.head.count, 1u);
+    EXPECT_EQ(told.sources[0], kOther);
     EXPECT_EQ(set_filter(exclude, {kOther}, 2), EINVAL) << "fewer than it says";
     EXPECT_EQ(set_filter(exclude, {kGroup}, 1), EINVAL) << "no source";
     EXPECT_EQ(set_filter(static_cast<ipc::FilterMode>(7), {}, 0), EINVAL);
@@ -328,8 +341,39 @@ TEST_F(Datagrams, WhoConnectsUnboundGetsADynamicPort) {
     ASSERT_EQ(connect(id, Address{0x0A000009}, 9), 0);
     EXPECT_GE(registry().socket(id)->port, 49152);
     EXPECT_EQ(table()->entries[0].peer, Address{0x0A000009});
+    EXPECT_EQ(table()->entries[0].peer_port, 9);
+    ipc::NameRequest whom{};
+    whom.peer = 1;
+    const auto told = call(whom, ipc::RequestType::name, id).as<ipc::NameReply>();
+    EXPECT_EQ(told.address, Address{0x0A000009});
+    EXPECT_EQ(told.port, 9);
     EXPECT_EQ(listen(id), EOPNOTSUPP);
     EXPECT_EQ(accept(id).error, EOPNOTSUPP);
+}
+
+TEST_F(Datagrams, AConnectedSocketsNameIsWhatItSendsBy) {
+    const auto address = [&](std::uint64_t id) {
+        return call(ipc::NameRequest{}, ipc::RequestType::name, id).as<ipc::NameReply>().address;
+    };
+    interfaces[1].spec.prefix = 16;
+    interfaces[0].spec.gateway = Address{0x0A000001};
+    start();
+    const auto id = datagram();
+    EXPECT_TRUE(address(id).is_none());
+    ASSERT_EQ(connect(id, Address{kBackup.v4 + 7}, 9), 0);
+    EXPECT_EQ(address(id), kBackup) << "on link";
+    ASSERT_EQ(connect(id, Address{0x08080808}, 9), 0);
+    EXPECT_EQ(address(id), kFeed) << "by its gateway";
+    ASSERT_EQ(connect(id, kGroup, 9), 0);
+    EXPECT_EQ(address(id), kFeed);
+    ASSERT_EQ(set(id, IP_MULTICAST_IF, kBackup.v4, IPPROTO_IP), 0);
+    EXPECT_EQ(address(id), kBackup);
+    ASSERT_EQ(connect(id, {}, 0), 0);
+    EXPECT_TRUE(address(id).is_none()) << "no peer any more";
+    const auto bound = datagram();
+    ASSERT_EQ(bind(bound, kFeed), 0);
+    ASSERT_EQ(connect(bound, Address{kBackup.v4 + 7}, 9), 0);
+    EXPECT_EQ(address(bound), kFeed) << "what it is bound to";
 }
 
 TEST_F(Datagrams, OptionsOfSendingAreKeptAndToldTheWorker) {
@@ -357,6 +401,30 @@ TEST_F(Datagrams, NoMemoryIsENOBUFSAndHoldsNothing) {
     EXPECT_TRUE(registry().sockets.empty());
     EXPECT_EQ(registry().budget.used(), 0u);
     EXPECT_TRUE(services.open_descriptors.empty());
+}
+
+TEST_F(Datagrams, TheSweepWakesWhoSleepsBeforeADatagramOrRoom) {
+    socket();  // one of another kind, and older
+    const auto id = datagram();
+    const auto& state = *registry().socket(id)->datagram;
+    const int endpoint = registry().socket(id)->endpoint;
+    auto& page = *registry().socket(id)->page.page;
+    page.receive_sleeping = page.send_sleeping = 1;
+    state.send.header->tail.store(state.send.header->limit.load());
+    pass_time(kTickInterval);
+    EXPECT_EQ(services.octets_sent[endpoint] + services.drained[endpoint], 0);
+    state.receive.header->lead.fetch_add(1);
+    state.send.header->limit.fetch_add(64);
+    pass_time(kTickInterval);
+    EXPECT_EQ(services.octets_sent[endpoint], 1);
+    EXPECT_EQ(services.drained[endpoint], 1);
+}
+
+TEST_F(Datagrams, WhatWasSentBeforeAChangeIsKnownToTheWorker) {
+    const auto id = datagram();
+    registry().socket(id)->datagram->send.header->tail.store(640);
+    ASSERT_EQ(set(id, IP_MULTICAST_TTL, std::uint32_t{9}, IPPROTO_IP), 0);
+    EXPECT_EQ(table()->entries.at(0).former_tail, 640u);
 }
 
 class DatagramsOfTwoWorkers : public Datagrams {

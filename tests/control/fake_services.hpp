@@ -33,6 +33,7 @@ class FakeServices : public Services {
     std::map<std::string, std::uint32_t> kernel_indices;
     std::uint64_t next_random = 0x1234;
     std::vector<dataplane::SourceSpec> sources_made;
+    std::vector<dataplane::ReceiveSpec> receivers_made;
     engine::SourceStatistics source_statistics;
     engine::ReceiverStatistics receiver_statistics;
 
@@ -124,8 +125,9 @@ class FakeServices : public Services {
         return static_cast<dataplane::SourceSession*>(object());
     }
     void free_source(dataplane::SourceSession* session) override { free_object(session); }
-    dataplane::ReceiveSession* make_receiver(const dataplane::ReceiveSpec&) override {
+    dataplane::ReceiveSession* make_receiver(const dataplane::ReceiveSpec& spec) override {
         if (fail_objects) return nullptr;
+        receivers_made.push_back(spec);
         return static_cast<dataplane::ReceiveSession*>(object());
     }
     void free_receiver(dataplane::ReceiveSession* session) override { free_object(session); }

@@ -24,7 +24,10 @@ TEST_F(Handler, a_socket_comes_with_endpoint_page_worker_page_and_doorbell) {
     EXPECT_FALSE(answer.descriptors[1].close_after);
     EXPECT_EQ(answer.descriptors[2].descriptor, 100);
     EXPECT_EQ(answer.descriptors[3].descriptor, 200);
-    EXPECT_EQ(services.watched.count(answer.as<ipc::SocketReply>().socket_id), 1u);
+    const auto id = answer.as<ipc::SocketReply>().socket_id;
+    EXPECT_EQ(services.watched.count(id), 1u);
+    EXPECT_EQ(registry().socket(id)->pid, peer.pid);
+    EXPECT_EQ(registry().socket(id)->uid, peer.uid);
 }
 
 TEST_F(Handler, a_socket_whose_end_can_not_be_watched_is_refused_with_the_sysctl_that_helps) {
@@ -96,6 +99,8 @@ TEST_F(Handler, Check85_two_receivers_share_a_group_with_SO_REUSEADDR_only) {
     ASSERT_EQ(set(second, SO_REUSEADDR, 1, SOL_SOCKET), 0);
     EXPECT_EQ(bind(first, kGroup), 0);
     EXPECT_EQ(bind(second, kGroup), 0);
+    EXPECT_EQ(bind(third, kGroup), EADDRINUSE);
+    EXPECT_EQ(set(third, SO_REUSEADDR, std::uint16_t{1}, SOL_SOCKET), EINVAL) << "too short";
     EXPECT_EQ(bind(third, kGroup), EADDRINUSE);
     EXPECT_EQ(bind(third, kGroup, kPort + 1), 0);
 }

@@ -5,6 +5,7 @@
 #include "control/rm_structs.hpp"
 #include "control/send_window_rule.hpp"
 #include "tests/control/control_fixture.hpp"
+#include "wsrm.h"
 
 namespace fanfare::control {
 namespace {
@@ -141,6 +142,17 @@ TEST_F(Options, Only_the_time_keeps_the_rate_and_only_the_size_keeps_the_rate) {
     ASSERT_EQ(set(id, kRmRateWindowSize, RmSendWindow{0, 0, 70'000}), 0);
     EXPECT_EQ(value<RmSendWindow>(id, kRmRateWindowSize), (RmSendWindow{56, 10'000, 70'000}));
 }
+TEST_F(Options, The_session_gets_the_rate_and_the_window_that_were_set) {
+    const auto id = socket();
+    ASSERT_EQ(set(id, kRmRateWindowSize, RmSendWindow{8000, 1000, 0}), 0);
+    ASSERT_EQ(connect(id), 0);
+    const auto& parameters = services.sources_made.back().parameters;
+    EXPECT_EQ(parameters.rate_bits_per_s, 8'000'000u);
+    EXPECT_EQ(parameters.window_ns, kSecond);
+    EXPECT_EQ(parameters.window_bytes, 1'000'000u);
+    EXPECT_GE(send_session(id).memory.log_bytes, 1'000'000u);
+    EXPECT_LT(send_session(id).memory.log_bytes, 2'000'000u);
+}
 TEST_F(Options, Check31_three_that_disagree_keep_rate_and_size) {
     const auto id = windows_socket();
     ASSERT_EQ(set(id, kRmRateWindowSize, RmSendWindow{8000, 5, 1'000'000}), 0);
@@ -207,6 +219,8 @@ TEST_F(Options, Check51_53_54_55_FEC_figures_are_judged) {
     EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{255, 2, 12, 0}), EINVAL) << "53";
     EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{256, 2, 8, 0}), EINVAL) << "54";
     EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{128, 128, 64, 0}), EINVAL) << "55";
+    EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{128, 65, 64, 0}), EINVAL) << "55, one too many";
+    EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{128, 64, 64, 0}), 0) << "all that the block leaves";
     EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{8, 0, 8, 1}), EINVAL) << "block must exceed group";
     EXPECT_EQ(set(id, kRmUseFec, RmFecInfo{0, 0, 128, 9}), 0) << "0 is taken as 255";
     EXPECT_EQ(value<RmFecInfo>(id, kRmUseFec).on_demand, 1);
@@ -238,6 +252,7 @@ TEST_F(Options, Connect_with_parity_towards_OpenPGM_says_that_it_cannot_be) {
 TEST_F(Options, Check59_61_the_TTL_is_1_to_255_and_255_in_the_windows_profile) {
     const auto id = windows_socket();
     EXPECT_EQ(registry().socket(id)->options.source.ttl, 255);
+    EXPECT_EQ(set(id, kRmSetMcastTtl, std::uint32_t{255}), 0);
     EXPECT_EQ(set(id, kRmSetMcastTtl, std::uint32_t{1}), 0);
     EXPECT_EQ(set(id, kRmSetMcastTtl, std::uint32_t{256}), EINVAL);
     EXPECT_EQ(set(id, kRmSetMcastTtl, std::uint32_t{0}), EINVAL);
@@ -257,18 +272,68 @@ TEST_F(Options, Statistics_need_room_for_the_whole_structure) {
 TEST_F(Options, Statistics_carry_each_figure_at_its_place) {
     services.source_statistics = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
     const auto id = sender();
-    const auto s = value<RmSenderStatistics>(id, kRmSenderStatistics);
-    EXPECT_EQ(s.data_bytes_sent, 1u);
-    EXPECT_EQ(s.total_bytes_sent, 2u);
-    EXPECT_EQ(s.odata_packets_sent, 3u);
-    EXPECT_EQ(s.repair_packets_sent, 4u);
-    EXPECT_EQ(s.naks_received, 7u);
-    EXPECT_EQ(s.naks_received_too_late, 8u);
-    EXPECT_EQ(s.naks_after_rdata, 9u);
-    EXPECT_EQ(s.outstanding_naks, 10u);
-    EXPECT_EQ(s.trailing_edge, 7u);
-    EXPECT_EQ(s.leading_edge, 9u);
-    EXPECT_EQ(s.buffer_space_available, send_session(id).memory.log_bytes);
+    services.source_statistics.rate_kbits_overall = 20;
+    services.source_statistics.rate_kbits_last = 21;
+    const auto s = value<RM_SENDER_STATS>(id, kRmSenderStatistics);
+    EXPECT_EQ(s.DataBytesSent, 1u);
+    EXPECT_EQ(s.TotalBytesSent, 2u);
+    EXPECT_EQ(s.TotalODataPacketsSent, 3u);
+    EXPECT_EQ(s.RepairPacketsSent, 4u);
+    EXPECT_EQ(s.NaksReceived, 7u);
+    EXPECT_EQ(s.NaksReceivedTooLate, 8u);
+    EXPECT_EQ(s.NumNaksAfterRData, 9u);
+    EXPECT_EQ(s.NumOutstandingNaks, 10u);
+    EXPECT_EQ(s.TrailingEdgeSeqId, 7u);
+    EXPECT_EQ(s.LeadingEdgeSeqId, 9u);
+    EXPECT_EQ(s.RateKBitsPerSecOverall, 20u);
+    EXPECT_EQ(s.RateKBitsPerSecLast, 21u);
+    EXPECT_EQ(s.BufferSpaceAvailable, send_session(id).memory.log_bytes);
+}
+TEST_F(Options, Receiver_statistics_carry_each_figure_where_the_public_header_has_it) {
+    auto& now = services.receiver_statistics;
+    now.odata_received = 1;
+    now.rdata_received = 2;
+    now.duplicates = 3;
+    now.data_bytes = 4;
+    now.total_bytes = 5;
+    now.rate_kbits_overall = 6;
+    now.rate_kbits_last = 7;
+    now.sequences_sum = 45;
+    now.sequences_samples = 4;
+    now.sequences_min = 8;
+    now.sequences_max = 9;
+    now.first_nak_sqn = 10;
+    now.pending_naks = 11;
+    now.outstanding_naks = 12;
+    now.packets_buffered = 13;
+    now.naks_sent = 14;
+    now.parity_naks_sent = 15;
+    const auto l = listener();
+    open_session(1);
+    const auto id = accept(l).as<ipc::AcceptReply>().socket_id;
+    const auto s = value<RM_RECEIVER_STATS>(id, kRmReceiverStatistics);
+    EXPECT_EQ(s.NumODataPacketsReceived, 1u);
+    EXPECT_EQ(s.NumRDataPacketsReceived, 2u);
+    EXPECT_EQ(s.NumDuplicateDataPackets, 3u);
+    EXPECT_EQ(s.DataBytesReceived, 4u);
+    EXPECT_EQ(s.TotalBytesReceived, 5u);
+    EXPECT_EQ(s.RateKBitsPerSecOverall, 6u);
+    EXPECT_EQ(s.RateKBitsPerSecLast, 7u);
+    EXPECT_EQ(s.TrailingEdgeSeqId, 17u);
+    EXPECT_EQ(s.LeadingEdgeSeqId, 19u);
+    EXPECT_EQ(s.AverageSequencesInWindow, 11u);
+    EXPECT_EQ(s.MinSequencesInWindow, 8u);
+    EXPECT_EQ(s.MaxSequencesInWindow, 9u);
+    EXPECT_EQ(s.FirstNakSequenceNumber, 10u);
+    EXPECT_EQ(s.NumPendingNaks, 11u);
+    EXPECT_EQ(s.NumOutstandingNaks, 12u);
+    EXPECT_EQ(s.NumDataPacketsBuffered, 13u);
+    EXPECT_EQ(s.TotalSelectiveNaksSent, 14u);
+    EXPECT_EQ(s.TotalParityNaksSent, 15u);
+    now.pending_naks = now.outstanding_naks = now.sequences_samples = 0;
+    const auto idle = value<RM_RECEIVER_STATS>(id, kRmReceiverStatistics);
+    EXPECT_EQ(idle.FirstNakSequenceNumber, 0u) << "nothing is missing";
+    EXPECT_EQ(idle.AverageSequencesInWindow, 0u);
 }
 TEST_F(Options, Sender_statistics_stay_readable_after_the_session_is_done) {
     const auto id = sender();
@@ -296,8 +361,10 @@ TEST_F(Options, MH4_MH5_MH6_the_last_successful_send_interface_counts) {
     EXPECT_EQ(set(id, kRmSetSendIf, htonl(kBackup.v4)), 0);
     EXPECT_EQ(set(id, kRmSetSendIf, htonl(0x01020304)), EADDRNOTAVAIL);
     EXPECT_EQ(value<std::uint32_t>(id, kRmSetSendIf), htonl(kBackup.v4));
+    commands();
     ASSERT_EQ(connect(id), 0);
     EXPECT_EQ(send_session(id).interface, 1u);
+    EXPECT_EQ(command(Command::Kind::open_source)->interface, 1u);
 }
 TEST_F(Options, MH3_MH7_it_needs_no_bind_and_what_never_succeeded_leaves_the_first) {
     const auto chosen = socket(), refused = socket();
@@ -377,7 +444,11 @@ TEST_F(Options, MH13_MH15_MH16_MH17_added_interfaces_replace_the_default_and_add
     EXPECT_EQ(changed[0].id, adds[0].id);
     EXPECT_EQ(changed[1].listen.interface, 1u);
     EXPECT_EQ(set(id, kRmAddReceiveIf, htonl(kFeed.v4)), 0);
-    EXPECT_EQ(command(Command::Kind::add_listen)->listen.interface, 0u);
+    const auto listen_command = command(Command::Kind::add_listen);
+    ASSERT_TRUE(listen_command);
+    EXPECT_EQ(listen_command->listen.interface, 0u);
+    EXPECT_EQ(listen_command->listen.group, kGroup);
+    EXPECT_EQ(listen_command->listen.destination_port, kPort);
     EXPECT_EQ(set(id, kRmAddReceiveIf, htonl(kFeed.v4)), 0) << "MH-20: twice is once";
     EXPECT_TRUE(commands().empty());
 }
@@ -398,6 +469,8 @@ TEST_F(Options, MH21_MH22_MH23_only_added_interfaces_can_be_deleted_and_the_defa
     EXPECT_EQ(command(Command::Kind::remove_listen)->interface, 1u);
     EXPECT_TRUE(registry().socket(id)->listens.empty());
     EXPECT_EQ(set(id, kRmDelReceiveIf, htonl(kBackup.v4)), EADDRNOTAVAIL);
+    ASSERT_EQ(set(id, kRmAddReceiveIf, htonl(kFeed.v4)), 0);
+    EXPECT_EQ(set(id, kRmDelReceiveIf, htonl(kFeed.v4)), 0) << "the first is one like the others";
 }
 TEST_F(Options, Receive_interfaces_on_an_accepted_session_follow_O6) {
     const auto id = reader();

@@ -69,6 +69,17 @@ TEST_F(Sessions, who_listens_later_starts_at_the_lead_of_that_moment) {
     EXPECT_EQ(registry().reception(session)->readers.size(), 2u);
 }
 
+TEST_F(Sessions, a_receive_window_is_charged_to_its_first_readers_user) {
+    const auto l = listener();
+    const auto session = open_session(11);
+    EXPECT_EQ(registry().budget.used_by(peer.uid), 0u);
+    const auto r = accepted(l);
+    EXPECT_EQ(registry().budget.used_by(peer.uid), registry().reception(session)->charged_bytes);
+    controller->endpoint_closed(r, now);
+    say(event(Event::Kind::receive_closed, session));
+    EXPECT_EQ(registry().budget.used_by(peer.uid), 0u);
+}
+
 TEST_F(Sessions, filters_of_interface_source_and_encapsulation_choose_the_listeners) {
     const auto any = listener(8, true);
     const auto picky = socket();
@@ -263,6 +274,43 @@ TEST_F(Sessions, spares_are_made_with_the_first_listener_and_made_up_as_they_are
     EXPECT_EQ(registry().spares_of(0), 2u);
 }
 
+// wsrm.md 3.3
+TEST_F(Sessions, a_listener_on_a_high_speed_intranet_gives_new_windows_a_lans_timers) {
+    settings.receiver_profile = engine::ProfileName::windows;
+    settings.defaults.receiver = engine::profile(engine::ProfileName::windows).receiver;
+    start();
+    const auto lan = engine::profile(engine::ProfileName::lan).receiver;
+    listener(8, true);
+    EXPECT_EQ(services.receivers_made.back().parameters.nak_repeat_ns, kSecond);
+    commands();
+    const auto fast = socket();
+    ASSERT_EQ(set(fast, kRmHighSpeedIntranetOpt, std::uint32_t{1}), 0);
+    ASSERT_EQ(set(fast, SO_REUSEADDR, 1, SOL_SOCKET), 0);
+    ASSERT_EQ(bind(fast, kGroup), 0);
+    ASSERT_EQ(listen(fast), 0);
+    EXPECT_TRUE(command(Command::Kind::reclaim_spares));
+    const auto& parameters = services.receivers_made.back().parameters;
+    EXPECT_EQ(parameters.nak_backoff_max_ns, lan.nak_backoff_max_ns);
+    EXPECT_EQ(parameters.nak_repeat_ns, lan.nak_repeat_ns);
+    EXPECT_EQ(parameters.nak_rdata_ns, lan.nak_rdata_ns);
+    EXPECT_TRUE(parameters.adapt_to_round_trip);
+    EXPECT_FALSE(parameters.nak_lists) << "what senders may not understand stays off";
+    EXPECT_EQ(parameters.ttl, 255);
+    controller->endpoint_closed(fast, now);
+    EXPECT_TRUE(command(Command::Kind::reclaim_spares)) << "and back";
+}
+
+TEST_F(Sessions, where_all_have_a_lans_timers_the_option_leaves_them_as_they_were_set) {
+    settings.defaults.receiver.nak_backoff_max_ns = 7 * kMillisecond;
+    start();
+    const auto fast = socket();
+    ASSERT_EQ(set(fast, kRmHighSpeedIntranetOpt, std::uint32_t{1}), 0);
+    ASSERT_EQ(bind(fast, kGroup), 0);
+    ASSERT_EQ(listen(fast), 0);
+    EXPECT_EQ(services.receivers_made.back().parameters.nak_backoff_max_ns, 7 * kMillisecond);
+    EXPECT_FALSE(command(Command::Kind::reclaim_spares));
+}
+
 TEST_F(Sessions, a_listener_with_a_larger_window_changes_the_pool_and_back) {
     listener(8, true);
     while (controller->poll(now)) {
@@ -306,9 +354,29 @@ TEST_F(Sessions, Check127_to_130_shutdown_finishes_and_memory_is_held_until_the_
     EXPECT_EQ(registry().budget.used_by(peer.uid), charged)
         << "the process has gone, its window has not";
     EXPECT_TRUE(commands().empty());
+    ASSERT_EQ(services.objects.size(), 1u);
     say(event(Event::Kind::source_done, session));
     EXPECT_EQ(registry().budget.used_by(peer.uid), 0u);
     EXPECT_TRUE(registry().send_sessions.empty());
+    EXPECT_TRUE(services.objects.empty());
+    EXPECT_TRUE(services.regions.empty());
+}
+
+TEST_F(Sessions, what_a_worker_gives_back_is_known_by_its_object) {
+    const auto a = sender(), b = sender();
+    auto done = event(Event::Kind::source_done, send_session(b).id);
+    done.id = 0;
+    say(done);
+    EXPECT_NE(send_session(a).object, nullptr);
+    EXPECT_EQ(send_session(b).object, nullptr);
+    EXPECT_EQ(send_session(b).memory.header, nullptr);
+    listener();
+    const auto first = open_session(11), second = open_session(12);
+    auto closed = event(Event::Kind::receive_closed, second);
+    closed.id = first;  // a spare's number may have been given twice
+    say(closed);
+    EXPECT_NE(registry().reception(first), nullptr);
+    EXPECT_EQ(registry().reception(second), nullptr);
 }
 
 TEST_F(Sessions, a_sender_that_vanishes_is_reset_not_finished) {
@@ -324,6 +392,7 @@ TEST_F(Sessions, a_sender_that_vanishes_is_reset_not_finished) {
 }
 
 TEST_F(Sessions, close_without_shutdown_finishes_and_lingers_a_second_after_all_is_sent) {
+    sender();  // one that goes on
     const auto id = sender();
     auto& session = send_session(id);
     session.memory.header->tail.store(1000);

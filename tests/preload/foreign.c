@@ -164,6 +164,7 @@ static void files(const char* folder) {
     struct iovec parts[2] = {{"file ", 5}, {"content", 7}};
     tell("writev", writev(fd, parts, 2));
     tell("pwritev2", pwritev2(fd, parts, 1, 20, 0));
+    tell("dprintf", dprintf(fd, "%s %d", "number", 9));
     struct stat status;
     CHECK(fstat(fd, &status) == 0);
     tell("size", (long)status.st_size);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/time.h>
@@ -34,6 +35,8 @@ static void scenario_calls(void) {
 
     struct iovec parts[2] = {{"wri", 3}, {"tev", 3}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    struct msghdr unnamed = {
+        .msg_name = &peer, .msg_namelen = 0, .msg_iov = parts, .msg_iovlen = 1};
     struct iovec one = {"mm1", 3}, two = {"mm2", 3};
     struct mmsghdr several[2] = {{{.msg_iov = &one, .msg_iovlen = 1}, 0},
                                  {{.msg_iov = &two, .msg_iovlen = 1}, 0}};
@@ -43,6 +46,7 @@ static void scenario_calls(void) {
     CHECK(sendto(s.sender, "sendto", 6, 0, NULL, 0) == 6);
     CHECK(sendto(s.sender, "to group", 8, 0, (struct sockaddr*)&s.group, sizeof s.group) == 8);
     CHECK(sendmsg(s.sender, &message, 0) == 6);
+    CHECK(sendmsg(s.sender, &unnamed, 0) == 3);
     CHECK(sendmmsg(s.sender, several, 2, 0) == 2 && several[1].msg_len == 3);
     CHECK(pwritev2(s.sender, parts, 1, -1, 0) == 3);
     CHECK(send(s.sender, "", 0, 0) == 0);
@@ -64,10 +68,12 @@ static void scenario_calls(void) {
     /* Less room than message: read says so, the rest follows; recvmsg tells by a flag. */
     FAILS(read(s.receiver, text, 2), EMSGSIZE);
     CHECK(memcmp(text, "wr", 2) == 0);
+    FAILS(recv(s.receiver, text, 0, 0), EMSGSIZE);
     room[0].iov_len = 1;
     in.msg_iovlen = 1;
     CHECK(recvmsg(s.receiver, &in, 0) == 1 && (in.msg_flags & MSG_EOR) == 0 && text[0] == 'i');
     CHECK(recv(s.receiver, text, sizeof text, 0) == 3 && memcmp(text, "tev", 3) == 0);
+    expect_text(s.receiver, "wri");
     char first[8], second[8];
     struct iovec to[2] = {{first, 8}, {second, 8}};
     struct mmsghdr got[2] = {{{.msg_iov = &to[0], .msg_iovlen = 1}, 0},
@@ -118,11 +124,14 @@ static void scenario_stream(void) {
     /* stdio: a line at a time, and the end of the file. */
     FILE* out = fdopen(s.sender, "w");
     CHECK(out != NULL);
-    fprintf(out, "line %d\nline %d\nend", 1, 2);
+    CHECK(fileno(out) == s.sender);
+    fprintf(out, "line %d\n", 1);
     CHECK(fflush(out) == 0);
+    CHECK(dprintf(fileno(out), "line %d\nend", 2) == 10);
     CHECK(shutdown(s.sender, SHUT_WR) == 0);
     CHECK(fclose(out) == 0);
     FILE* in = fdopen(s.receiver, "r");
+    CHECK(fileno(in) == s.receiver && fileno(stdin) == 0);
     char line[32];
     CHECK(fgets(line, sizeof line, in) != NULL && strcmp(line, "line 1\n") == 0);
     CHECK(fgets(line, sizeof line, in) != NULL && strcmp(line, "line 2\n") == 0);
@@ -408,6 +417,19 @@ static void scenario_fork(void) {
     expect_end(child);
     /* What a child makes of a socket, its parent has. */
     const int shared = socket(AF_INET, SOCK_RDM, IPPROTO_RM);
+    const int listener = socket(AF_INET, SOCK_RDM, IPPROTO_RM);
+    const struct sockaddr_in other = address_of("239.2.200.1", 7000);
+    child = fork();
+    if (child == 0) {
+        CHECK(bind(listener, (const struct sockaddr*)&other, sizeof other) == 0);
+        CHECK(listen(listener, 1) == 0);
+        _exit(0);
+    }
+    expect_end(child);
+    int listens = 0;
+    socklen_t length = sizeof listens;
+    CHECK(getsockopt(listener, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 && listens == 1);
+    CHECK(close(listener) == 0);
     child = fork();
     if (child == 0) {
         CHECK(connect(shared, (struct sockaddr*)&s.group, sizeof s.group) == 0);
@@ -475,6 +497,105 @@ static void scenario_after_exec(int sender, int receiver, int listener) {
     close_session(&s);
 }
 
+static void do_nothing(int number) {
+    (void)number;
+}
+
+/* A signal cuts a wait whenever it comes, between two of the library's sleeps of a tenth of a
+ * second as well. */
+static void scenario_interrupts(void) {
+    struct session s = open_session(SOCK_RDM, 14);
+    const struct sigaction action = {.sa_handler = do_nothing};
+    const struct timeval patience = {3, 0};
+    char c;
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    CHECK(setsockopt(s.receiver, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+    CHECK(setsockopt(s.listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+    for (int i = 0; i < 40; ++i) {
+        const struct itimerval once = {{0, 0}, {0, 99800 + i * 30}};
+        CHECK(setitimer(ITIMER_REAL, &once, NULL) == 0);
+        if (i % 2 == 0)
+            FAILS(recv(s.receiver, &c, 1, 0), EINTR);
+        else
+            FAILS(accept(s.listener, NULL, NULL), EINTR);
+    }
+    sigset_t blocked;
+    CHECK(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0 && sigismember(&blocked, SIGALRM) == 0);
+    close_session(&s);
+}
+
+/* No more than `left` descriptors can be had until allow_all(). */
+static struct rlimit limits;
+static void allow(int left) {
+    int held[8];
+    for (int i = 0; i <= left; ++i) CHECK((held[i] = dup(STDIN_FILENO)) >= 0);
+    struct rlimit few = limits;
+    few.rlim_cur = (rlim_t)held[left];
+    for (int i = 0; i <= left; ++i) CHECK(close(held[i]) == 0);
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+}
+static void allow_all(void) {
+    CHECK(setrlimit(RLIMIT_NOFILE, &limits) == 0);
+}
+
+/* Without a descriptor left nothing is made, and nothing is lost: the same call succeeds later. */
+static void scenario_limits(void) {
+    CHECK(getrlimit(RLIMIT_NOFILE, &limits) == 0);
+    struct session s = open_session(SOCK_RDM, 13);
+    const int sender = socket(AF_INET, SOCK_RDM, IPPROTO_RM);
+    CHECK(sender >= 0);
+    for (int left = 0; left < 3; ++left) {
+        allow(left);
+        FAILS(connect(sender, (struct sockaddr*)&s.group, sizeof s.group), EMFILE);
+        FAILS(socket(AF_INET, SOCK_RDM, IPPROTO_RM), EMFILE);
+        FAILS(send(sender, "x", 1, 0), ENOTCONN);
+        allow_all();
+    }
+    CHECK(connect(sender, (struct sockaddr*)&s.group, sizeof s.group) == 0);
+    CHECK(send(sender, "waited", 6, 0) == 6 && events(s.listener, POLLIN, 20000) == POLLIN);
+    for (int left = 0; left < 3; ++left) {
+        allow(left);
+        FAILS(accept(s.listener, NULL, NULL), EMFILE);
+        allow_all();
+        CHECK(events(s.listener, POLLIN, 20000) == POLLIN);
+    }
+    const int receiver = accept(s.listener, NULL, NULL);
+    CHECK(receiver >= 0);
+    expect_text(receiver, "waited");
+    CHECK(close(sender) == 0 && close(receiver) == 0);
+    close_session(&s);
+}
+
+/* Standard input and output that are sockets, as whoever starts a program gives them to it: libc's
+ * own reading and printing goes there. */
+static void scenario_standard(void) {
+    struct session s = open_session(SOCK_STREAM, 12);
+    const int kept = dup(STDOUT_FILENO);
+    CHECK(printf("before\n") == 7 && fflush(stdout) == 0);
+    CHECK(dup2(s.sender, STDOUT_FILENO) == STDOUT_FILENO && fileno(stdout) == STDOUT_FILENO);
+    CHECK(printf("number %d\n", 7) == 9 && fflush(stdout) == 0);
+    CHECK(dup2(kept, STDOUT_FILENO) == STDOUT_FILENO && close(kept) == 0);
+    CHECK(printf("after\n") == 6 && fflush(stdout) == 0);
+    expect_text(s.receiver, "number 7\n");
+    CHECK(send(s.sender, "question 35\n", 12, 0) == 12);
+    const pid_t child = fork();
+    if (child == 0) {
+        CHECK(dup2(s.receiver, STDIN_FILENO) == STDIN_FILENO);
+        CHECK(dup2(s.sender, STDOUT_FILENO) == STDOUT_FILENO);
+        run_self("after_exec_standard", 0, 0, 0);
+    }
+    expect_end(child);
+    expect_text(s.receiver, "answer 36\n");
+    close_session(&s);
+}
+
+static int scenario_after_exec_standard(void) {
+    int number = 0;
+    CHECK(scanf("question %d", &number) == 1);
+    printf("answer %d\n", number + 1);
+    return 0; /* what is printed leaves as the program ends */
+}
+
 /* The daemon of an inherited socket is not there: errors, no hang, and the number is free
  * afterwards. */
 static void scenario_after_exec_alone(int fd) {
@@ -538,7 +659,10 @@ int main(int argc, char** argv) {
                      {"fork", scenario_fork},
                      {"exec", scenario_exec},
                      {"exec_without_daemon", scenario_exec_without_daemon},
-                     {"signals", scenario_signals}};
+                     {"signals", scenario_signals},
+                     {"interrupts", scenario_interrupts},
+                     {"limits", scenario_limits},
+                     {"standard", scenario_standard}};
     self = argv[0];
     CHECK(argc >= 2);
     alarm(60);
@@ -547,6 +671,7 @@ int main(int argc, char** argv) {
         scenario_after_exec(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
         return 0;
     }
+    if (strcmp(argv[1], "after_exec_standard") == 0) return scenario_after_exec_standard();
     if (strcmp(argv[1], "after_exec_alone") == 0) {
         CHECK(argc >= 3);
         scenario_after_exec_alone(atoi(argv[2]));

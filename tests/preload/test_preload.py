@@ -1,7 +1,7 @@
 """Unmodified programs under the preload library, against a real daemon on a ring device: it needs neither root nor a
 network, and its own loopback carries what is sent.
 
-PROGRAM, WAITING, FOREIGN, EARLY, RANDOM_PRELOAD, RANDOM_LIBRARY, PRODUCER, CONSUMER, PRELOAD, FANFARE, FANFARED name what is tested.
+PROGRAM, WAITING, EDGES, PASSED, FOREIGN, EARLY, RANDOM_PRELOAD, RANDOM_LIBRARY, PRODUCER, CONSUMER, PRELOAD, FANFARE, FANFARED name what is tested.
 FANFARE_TEST_SEED       random calls with this seed instead of the usual ones"""
 
 import json
@@ -18,7 +18,8 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 SEEDS = [int(os.environ['FANFARE_TEST_SEED'])] if 'FANFARE_TEST_SEED' in os.environ else [1, 20_261_124]
 CALLS = 10_000
-SCENARIOS = ('calls', 'stream', 'readiness', 'writable', 'modes', 'dup', 'fork', 'exec', 'exec_without_daemon', 'signals')
+SCENARIOS = ('calls', 'stream', 'readiness', 'writable', 'modes', 'dup', 'fork', 'exec', 'exec_without_daemon', 'signals',
+             'interrupts', 'limits', 'standard')
 
 
 class Preload(unittest.TestCase):
@@ -59,7 +60,8 @@ class Preload(unittest.TestCase):
     def test_every_call_of_a_program(self):
         for scenario in SCENARIOS:
             with self.subTest(scenario):
-                self.run_program(os.environ['PROGRAM'], scenario)
+                told = self.run_program(os.environ['PROGRAM'], scenario).stdout
+                self.assertEqual(told, 'before\nafter\n' if scenario == 'standard' else '')
                 self.expect_no_socket_left()
 
     def test_every_way_to_wait(self):
@@ -67,6 +69,14 @@ class Preload(unittest.TestCase):
             with self.subTest(scenario):
                 self.run_program(os.environ['WAITING'], scenario)
                 self.expect_no_socket_left()
+
+    def test_edges_and_short_counts(self):
+        self.run_program(os.environ['EDGES'])
+        self.expect_no_socket_left()
+
+    def test_sockets_passed_to_another_process(self):
+        self.run_program(os.environ['PASSED'])
+        self.expect_no_socket_left()
 
     def expect_no_socket_left(self):
         limit = time.monotonic() + 20
@@ -147,6 +157,10 @@ class Preload(unittest.TestCase):
 
     def test_python(self):
         self.run_program(sys.executable, HERE / 'python_sockets.py')
+
+    def test_calls_on_datagram_sockets(self):
+        self.run_program('--datagram', sys.executable, HERE / 'datagram_calls.py')
+        self.expect_no_socket_left()
 
     def test_a_datagram_socket_is_inherited_over_fork_and_exec(self):
         self.run_program('--datagram', sys.executable, HERE / 'datagram_inheritance.py')

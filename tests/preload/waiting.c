@@ -1,12 +1,14 @@
 /* An ordinary program that waits for reliable-multicast sockets in every way there is, and how its
  * calls take flags; run under the preload library. One scenario a run: waiting SCENARIO */
 #include <fcntl.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 
 #include "checks.h"
 
@@ -93,6 +95,13 @@ static void scenario_reset(void) {
     }
 }
 
+/* An announcement may come for what was read meanwhile, on a busy machine some time later. */
+static void take_late_announcements(int receiver) {
+    char c;
+    usleep(20000);
+    FAILS(recv(receiver, &c, 1, MSG_DONTWAIT), EAGAIN);
+}
+
 /* Sockets of both kinds in one call: each shows what is its own. */
 static void scenario_many(void) {
     static struct pollfd waits[3 * kMany];
@@ -108,6 +117,7 @@ static void scenario_many(void) {
     waits[count++] = (struct pollfd){-1, POLLIN, 0};
     waits[count++] = (struct pollfd){s.listener, POLLIN, 0};
     const int each = kMany / 10;
+    take_late_announcements(s.receiver);
     CHECK(ppoll(waits, (nfds_t)count, &kNone, NULL) == each);
     CHECK(write(pipes[7][1], "x", 1) == 1 && send(s.sender, "message", 7, 0) == 7);
     CHECK(events(s.receiver, POLLIN, 20000) == POLLIN);
@@ -115,6 +125,7 @@ static void scenario_many(void) {
     expect_text(s.receiver, "message");
     char c;
     CHECK(read(pipes[7][0], &c, 1) == 1);
+    take_late_announcements(s.receiver);
     CHECK(poll(waits, (nfds_t)count, 0) == each);
     fd_set in, out;
     FD_ZERO(&in);
@@ -152,6 +163,11 @@ static void scenario_flags(void) {
     FAILS(splice(pipes[0], NULL, s.sender, NULL, 5, 0), EINVAL);
     FAILS(splice(s.receiver, NULL, pipes[1], NULL, 5, SPLICE_F_NONBLOCK), EINVAL);
     FAILS(sendfile(s.sender, pipes[0], NULL, 5), EINVAL);
+    room.iov_len = 8;
+    FAILS(preadv2(s.receiver, &room, 1, -1, RWF_NOWAIT), EAGAIN);
+    FAILS(preadv2(s.receiver, &room, 1, -1, 0x40000000), EOPNOTSUPP);
+    FAILS(pwritev2(s.sender, &room, 1, -1, 0x40000000), EOPNOTSUPP);
+    FAILS(preadv2(s.receiver, &room, 1, 0, 0), ESPIPE);
     FAILS(pread(s.receiver, text, 1, 0), ESPIPE);
     FAILS(pwrite(s.sender, text, 1, 0), ESPIPE);
     FAILS(lseek(s.receiver, 0, SEEK_CUR), ESPIPE);
@@ -166,6 +182,36 @@ static void scenario_flags(void) {
         CHECK(getsockopt(s.receiver, SOL_SOCKET, name, &told, &length) == 0);
         CHECK(told.tv_sec == 1 && told.tv_usec == 500000 && length == sizeof told);
     }
+    /* Options that change nothing are told back, an accepted session has its listener's. */
+    int number = 0;
+    length = sizeof number;
+    CHECK(setsockopt(s.listener, SOL_SOCKET, SO_KEEPALIVE, &(int){5}, sizeof(int)) == 0);
+    FAILS(setsockopt(s.listener, SOL_SOCKET, SO_KEEPALIVE, &number, 2), EINVAL);
+    CHECK(getsockopt(s.listener, SOL_SOCKET, SO_KEEPALIVE, &number, &length) == 0 && number == 1);
+    CHECK(getsockopt(s.listener, SOL_SOCKET, SO_BROADCAST, &number, &length) == 0 && number == 0);
+    CHECK(getsockopt(s.receiver, SOL_SOCKET, SO_KEEPALIVE, &number, &length) == 0 && number == 0);
+    CHECK(getsockopt(s.receiver, SOL_SOCKET, SO_RCVBUF, &number, &length) == 0 && number > 65535);
+    CHECK(getsockopt(s.sender, SOL_SOCKET, SO_SNDBUF, &number, &length) == 0 && number > 65535);
+    CHECK(getsockopt(s.listener, SOL_SOCKET, SO_SNDBUF, &number, &length) == 0 && number > 65535);
+    /* How long recvmmsg collects: what is no time, and one that is beyond counting. */
+    struct mmsghdr two[2];
+    memset(two, 0, sizeof two);
+    for (int i = 0; i < 2; ++i) {
+        two[i].msg_hdr.msg_iov = &room;
+        two[i].msg_hdr.msg_iovlen = 1;
+        CHECK(send(s.sender, "two", 3, 0) == 3);
+    }
+    struct timespec time = {0, 1000000000}, far = {(time_t)1 << 60, 0};
+    FAILS(recvmmsg(s.receiver, two, 2, 0, &time), EINVAL);
+    CHECK(recvmmsg(s.receiver, two, 2, 0, &far) == 2 && two[1].msg_len == 3);
+    /* Interfaces are asked of any socket. */
+    struct ifreq interface;
+    memset(&interface, 0, sizeof interface);
+    strcpy(interface.ifr_name, "lo");
+    CHECK(ioctl(s.sender, SIOCGIFFLAGS, &interface) == 0);
+    CHECK((interface.ifr_flags & IFF_LOOPBACK) != 0);
+    strcpy(interface.ifr_name, "none");
+    FAILS(ioctl(s.sender, SIOCGIFADDR, &interface), ENODEV);
     close_session(&s);
 
     /* A stream: MSG_WAITALL collects, and nothing of a look is taken. */
