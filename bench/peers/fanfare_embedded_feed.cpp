@@ -362,7 +362,7 @@ void Feed::check(Receiving& from, const std::byte* data, std::size_t bytes, bool
 bool Feed::take(Receiving& from) {
     View views[kBatch];
     std::size_t count = 0;
-    const Received got = from.socket.peek(views, count, MSG_DONTWAIT | FANFARE_MSG_ROWS);
+    const Received got = from.socket.peek(views, count, FANFARE_MSG_BUSY | FANFARE_MSG_ROWS);
     if (got.error != 0 && got.error != EAGAIN && !from.ended) {
         fail("after " + std::to_string(from.number) + " messages: " + fanfare_last_error_text());
     }

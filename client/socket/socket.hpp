@@ -178,6 +178,7 @@ class Socket {
     template <typename Try>
     int claim_by(Try&& claim, int flags);
     int wait_for_room(const MessageWriter::Seen& seen, bool wait, Patience& patience);
+    int nothing_yet(const MessageReader::Seen& seen);
     int wait_for_data(const MessageReader::Seen& seen, bool wait, Patience& patience, int& rounds);
     bool may_block(int flags) const;
 

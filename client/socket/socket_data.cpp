@@ -48,8 +48,9 @@ const char* text_of(ResetCause cause) {
     return "the session was reset";
 }
 
-constexpr int kRows = 0x2000000;  // FANFARE_MSG_ROWS
-constexpr int kKeptFlags = MSG_DONTWAIT | MSG_PEEK;
+constexpr int kRows = 0x2000000;   // FANFARE_MSG_ROWS
+constexpr int kBusy = 0x10000000;  // FANFARE_MSG_BUSY
+constexpr int kKeptFlags = MSG_DONTWAIT | MSG_PEEK | kBusy;
 
 }  // namespace
 
@@ -62,7 +63,7 @@ int Socket::daemon_gone() const {
 }
 
 bool Socket::may_block(int flags) const {
-    return (flags & MSG_DONTWAIT) == 0 && !Endpoint(descriptor_).non_blocking();
+    return (flags & (MSG_DONTWAIT | kBusy)) == 0 && !Endpoint(descriptor_).non_blocking();
 }
 
 // What was published is on its way as soon as the worker looks; one that sleeps has to be told.
@@ -169,6 +170,16 @@ int Socket::wait_for_data(const MessageReader::Seen& seen, bool wait, Patience& 
     }
     if (hung_up && !look()) return daemon_gone();
     return 0;
+}
+
+// Nothing is there for who asks again by itself. The endpoint is asked now and then, as only it
+// knows that the daemon died.
+int Socket::nothing_yet(const MessageReader::Seen& seen) {
+    const std::uint32_t looks = looks_.load(std::memory_order_relaxed);
+    looks_.store(looks + 1, std::memory_order_relaxed);  // of several threads: about so many
+    if (looks % 256 == 0 && Endpoint(descriptor_).drain() && !reader_->changed(seen))
+        return daemon_gone();
+    return fail(EAGAIN, "nothing to receive");
 }
 
 int Socket::send(std::span<const DataPart> parts, int flags, std::size_t& sent) {
@@ -282,14 +293,17 @@ int Socket::receive(std::span<const RoomPart> parts, int flags, bool flags_out,
             if (!settle_readable()) return 0;
             continue;
         }
+        const bool busy = (flags & kBusy) != 0;
         const bool blocking = may_block(flags);
         if (result.must_take_parts && (blocking || flags_out)) {
             read_flags |= kReadPart;
             collecting = blocking && (read_flags & kReadPeek) == 0;
             continue;
         }
-        if (patience.deadline == 0) patience.deadline = deadline_after(page_->receive_timeout_ns);
-        const int error = wait_for_data(seen, blocking, patience, rounds);
+        if (!busy && patience.deadline == 0)
+            patience.deadline = deadline_after(page_->receive_timeout_ns);
+        const int error =
+            busy ? nothing_yet(seen) : wait_for_data(seen, blocking, patience, rounds);
         if (error != 0) {
             if (received.bytes == 0) return error;
             // Octets were taken already. A stream and recvmsg can say how many; recv can't, so it
@@ -387,6 +401,7 @@ int Socket::peek(std::span<ReceivedView> views, int flags, std::size_t& count) {
             case ReadStatus::empty:
                 break;
         }
+        if ((flags & kBusy) != 0) return nothing_yet(seen);
         const bool blocking = may_block(flags);
         if (patience.deadline == 0) patience.deadline = deadline_after(page_->receive_timeout_ns);
         if (const int error = wait_for_data(seen, blocking, patience, rounds); error != 0)

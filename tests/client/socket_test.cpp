@@ -677,6 +677,36 @@ TEST_F(SocketTest, ARowIsOneViewWhoseMessagesAreWalked) {
     EXPECT_FALSE(in.peek(views, count, FANFARE_MSG_ROWS | MSG_DONTWAIT));
 }
 
+TEST_F(SocketTest, ABusyLookThatFindsNothingAsksForNoWord) {
+    fanfare::Receiver in = receiver(session);
+    read(in, 100, MSG_DONTWAIT);
+    reading->page->receive_sleeping.store(0);  // as a waker does
+    std::array<fanfare::View, 2> views;
+    std::size_t count = 0;
+    EXPECT_EQ(in.peek(views, count, FANFARE_MSG_BUSY).error, EAGAIN);
+    read(in, 100, FANFARE_MSG_BUSY);
+    EXPECT_EQ(got.error, EAGAIN);
+    EXPECT_EQ(reading->page->receive_sleeping.load(), 0u);
+    session.window.add("data");
+    EXPECT_TRUE(in.peek(views, count, FANFARE_MSG_BUSY));
+    EXPECT_EQ(count, 1u);
+    EXPECT_EQ(read(in, 100, FANFARE_MSG_BUSY), "data");
+    read(in, 100, MSG_DONTWAIT);
+    EXPECT_EQ(reading->page->receive_sleeping.load(), 1u) << "poll() is true again";
+}
+
+TEST_F(SocketTest, ABusyReaderLearnsOfADaemonThatDied) {
+    fanfare::Receiver in = receiver(session);
+    std::array<fanfare::View, 2> views;
+    std::size_t count = 0;
+    daemon.die();
+    int error = EAGAIN;
+    for (int looks = 0; looks < 1000 && error == EAGAIN; ++looks)
+        error = in.peek(views, count, FANFARE_MSG_BUSY).error;
+    EXPECT_EQ(error, ECONNRESET);
+    EXPECT_NE(std::string(fanfare_last_error_text()).find("daemon has gone"), std::string::npos);
+}
+
 TEST_F(SocketTest, AReceiveFromTheQueueOfErrorsTakesNoDataAndDoesNotWait) {
     fanfare::Receiver in = receiver(session);
     read(in, 100, MSG_ERRQUEUE);

@@ -34,6 +34,11 @@ extern "C" {
 /* For fanfare_recv*: return what part of a message has arrived, rather than wait for the whole of
  * it. */
 #define FANFARE_MSG_PARTIAL 0x1000000
+/* For fanfare_recv* and fanfare_peek: EAGAIN at once where nothing has come, and the descriptor
+ * need not tell when it does. For programs that ask again and again and wait on no descriptor: no
+ * fence and no clock in vain, and the daemon makes no call to wake them. A call without it makes
+ * poll() true again. */
+#define FANFARE_MSG_BUSY 0x10000000
 
 /* Options of Fanfare's own, at level IPPROTO_RM; set before connect or listen. uint32_t unless said
  * otherwise. */
