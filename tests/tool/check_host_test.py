@@ -103,6 +103,8 @@ FAULTS = [
     ("sleep_states", "advise", {f"{CPU}/cpu2/cpuidle/state3/disable": "0"}, "idle-set", "sleep"),
     ("smt", "wrong", {f"{CPU}/cpu2/topology/thread_siblings_list": "2-3"}, "lscpu"),
     ("smt", "advise", {f"{CPU}/cpu2/topology/thread_siblings_list": "2,6"}, "cpu6/online"),
+    ("smt", "advise", {f"{CPU}/cpu2/topology/thread_siblings_list": "0,2"}, "can't be switched off"),
+    ("smt", "advise", {f"{CPU}/cpu2/topology/thread_siblings_list": "1-2", f"{CPU}/online": "1-3"}, "no CPU is left"),
     ("clocksource", "wrong", {"/sys/devices/system/clocksource/clocksource0/current_clocksource": "hpet"}, "tsc"),
     ("clocksource", "advise", {"/sys/devices/system/clocksource/clocksource0/current_clocksource": "kvm-clock"}, "tsc"),
     ("tsc", "wrong", {"/proc/cpuinfo": "flags : fpu tsc"}, "invtsc"),
@@ -136,7 +138,12 @@ FAULTS = [
     ("queues", "advise", {f"{CARD}/queues/rx-2/": 0o755}, "combined 2"),
     ("zero_copy", "advise", {f"{CARD}/device/driver": ("link", "../drivers/e1000")}, "ice"),
     ("busy_poll", "advise", {f"{CARD}/gro_flush_timeout": "0"}, "eth1/gro_flush_timeout"),
-    ("rmem", "advise", {"/proc/sys/net/core/rmem_max": "212992"}, "rmem_max=16777216"),
+    ("rmem", "advise", {"/proc/sys/net/core/rmem_max": "212992", "/proc/self/status": "CapEff:\t0"},
+     "rmem_max=16777216"),
+    ("io_uring", "wrong", {"/proc/sys/kernel/osrelease": "5.15.0"}, "6.1"),
+    ("io_uring", "wrong", {"/proc/sys/kernel/io_uring_disabled": "2"}, "io_uring_disabled=0"),
+    ("io_uring", "wrong", {"/proc/sys/kernel/io_uring_disabled": "1", "/proc/self/status": "CapEff:\t0"},
+     "io_uring_disabled=0"),
     ("interrupts", "advise", {"/proc/irq/41/smp_affinity_list": "0-7"}, "/proc/irq/41/"),
 ]
 NEVER_WRONG = {"mitigations", "isolation"}  # said, not judged
@@ -229,6 +236,33 @@ class CheckHost(unittest.TestCase):
         _, findings = machine.check(*WANTED, *machine.config('[daemon]\nidle = "sleep"\n'))
         self.assertEqual(levels_of(findings, "isolation"), {"ok"})
         self.assertEqual(levels_of(findings, "isolcpus"), set())
+
+    def test_the_boot_cpu_is_never_advised_to_be_isolated_and_another_is_named(self):
+        bare = {f"{CPU}/isolated": "", f"{CPU}/nohz_full": "", "/proc/cmdline": "quiet",
+                f"{CPU}/cpu0/topology/thread_siblings_list": "0-1"}
+        for lcores, more, devices, better in (
+                ("0", {}, (), "2"),                                     # no thread of CPU 0's core
+                ("0,2", {}, (), "2-3"),
+                ("0", {f"{CARD}/device/numa_node": "1"}, ("eth1",), "4"),  # on the card's node
+                ("0", {f"{CPU}/isolated": "6"}, (), "6"),               # free already
+                ("0,2", {f"{CPU}/online": "0-2"}, (), "2")):            # no more of them
+            _, findings = Machine(GOOD, bare, more).check(
+                "--lcores", lcores, *(word for device in devices for word in ("--interface", device)))
+            for check in ("isolcpus", "nohz_full", "rcu_nocbs"):
+                change = next(f["change"] for f in findings if f["check"] == check)
+                self.assertIn(f"--lcores {better}, and kernel argument {check}={better} (", change)
+        _, findings = Machine(GOOD, bare, {f"{CPU}/online": "0-1"}).check("--lcores", "0")
+        self.assertIn("--idle sleep", next(f["change"] for f in findings if f["check"] == "isolcpus"))
+        # Where somebody has done it, it is said as well.
+        _, findings = Machine(GOOD, bare, {f"{CPU}/isolated": "0"}).check("--lcores", "0")
+        self.assertEqual(levels_of(findings, "isolcpus"), {"advise"})
+
+    def test_a_kernel_port_is_judged_by_what_it_needs(self):
+        machine = Machine(GOOD, {"/sys/class/net/veth0/mtu": "65536", "/proc/sys/net/core/rmem_max": "212992",
+                                 "/ethtool/veth0": "large-receive-offload: on\ntx-checksumming: on"})
+        status, findings = machine.check(*flags(("feed,10.0.0.1/24,kernel,iface=veth0",)))
+        self.assertEqual([f for f in findings if f["level"] != "ok"], [])
+        self.assertEqual(status, 0)
 
     def test_the_configuration_says_cores_devices_and_memory_and_flags_win(self):
         machine = Machine(GOOD)
