@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 namespace fanfare::dataplane {
 
@@ -93,8 +94,10 @@ bool kernel_holds(const std::string& name, Address address) {
     if (address.is_none() || getifaddrs(&list) != 0) return false;
     bool held = false;
     for (const ifaddrs* i = list; i != nullptr; i = i->ifa_next) {
-        if (i->ifa_addr == nullptr || i->ifa_addr->sa_family != AF_INET || name != i->ifa_name)
-            continue;
+        if (i->ifa_addr == nullptr || i->ifa_addr->sa_family != AF_INET) continue;
+        // An address with a label stands under that, `eth0:feed`; no interface's name has a colon.
+        const std::string_view label(i->ifa_name);
+        if (label.substr(0, label.find(':')) != name) continue;
         sockaddr_in in{};
         std::memcpy(&in, i->ifa_addr, sizeof in);
         held = held || ntohl(in.sin_addr.s_addr) == address.v4;

@@ -168,8 +168,10 @@ std::size_t KernelPort::transmit(std::span<engine::TxFrame> tx) {
         if (good > 0) from = port(outgoing_[0].udp_port);
         if (good > 0 && from == nullptr) from = open_port(outgoing_[0].udp_port, false);
         if (from == nullptr) {
-            // No datagram of UDP, or a UDP port that is not to be had: nobody will ever send it.
-            counters_.transmit_dropped.add();
+            // No datagram of UDP, or a UDP port that is not to be had: nobody will ever send it,
+            // nor the others from there. One try for all of them: it costs two sockets.
+            taken = std::max<std::size_t>(good, 1);
+            counters_.transmit_dropped.add(taken);
         } else {
             from->used = ++sends_;
             taken = send(from->unicast.get(), {outgoing_.data(), good},

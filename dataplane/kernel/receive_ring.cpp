@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -11,8 +12,16 @@ namespace fanfare::dataplane::kernel {
 
 namespace {
 
-// Its address tells threads apart.
-thread_local const char here = 0;
+// Tells threads apart; 0 before a thread's first ring. No address and no number of the system does:
+// a later thread gets those of one that has ended, and the ring stays with the one that has ended.
+thread_local std::uint64_t here = 0;
+
+std::uint64_t number_this_thread() {
+    // Each number is given once, and says nothing else: no partner.
+    static std::atomic<std::uint64_t> last{0};
+    if (here == 0) here = last.fetch_add(1, std::memory_order_relaxed) + 1;
+    return here;
+}
 
 std::byte* map(std::size_t bytes) {
     void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
@@ -72,7 +81,7 @@ bool ReceiveRing::start() {
         return false;
     }
     ring_open_ = true;
-    thread_ = &here;
+    thread_ = number_this_thread();
     io_uring_buf_reg request{};
     request.ring_addr = reinterpret_cast<std::uint64_t>(free_);
     request.ring_entries = kBuffers;
@@ -103,13 +112,17 @@ void ReceiveRing::stop() {
 }
 
 bool ReceiveRing::on_this_thread() const {
-    return thread_ == &here;
+    return thread_ == here;
 }
 
 bool ReceiveRing::restart() {
     stop();
-    thread_ = &here;
-    return start();
+    thread_ = number_this_thread();
+    ++system_calls_;
+    if (start()) return true;
+    ++errors_;
+    looks_left_ = kPatience;
+    return false;
 }
 
 void ReceiveRing::add(unsigned socket, int descriptor) {
@@ -162,7 +175,10 @@ void ReceiveRing::arm_idle() {
 }
 
 bool ReceiveRing::message(Message& out) {
-    if (!ring_open_) return false;
+    if (!ring_open_) [[unlikely]] {
+        if (looks_left_ > 0) --looks_left_;
+        if (looks_left_ > 0 || !restart()) return false;
+    }
     bool called = false;
     for (;;) {
         // Completions beyond what the ring holds come in later looks.

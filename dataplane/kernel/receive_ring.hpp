@@ -51,7 +51,7 @@ class ReceiveRing {
     // True while it is the calling thread that may use it.
     bool on_this_thread() const;
     // Makes the ring anew for the calling thread: what had come is lost. False: the kernel gives no
-    // ring, and nothing will be received.
+    // ring now; message() tries again.
     bool restart();
 
     // Whether some socket is not being received from, until a later message().
@@ -67,7 +67,8 @@ class ReceiveRing {
     static constexpr std::size_t kBufferBytes =
         (16 + kNameBytes + kControlBytes + kPayloadMax + 63) / 64 * 64;
     static constexpr std::uint16_t kGroup = 0;
-    // A socket that fails otherwise than for want of buffers is tried again after so many looks.
+    // A socket that fails otherwise than for want of buffers, and a ring that is not to be had, are
+    // tried again after so many looks.
     static constexpr std::uint32_t kPatience = 4096;
 
     struct Receiver {
@@ -86,7 +87,8 @@ class ReceiveRing {
 
     io_uring ring_{};
     bool ring_open_ = false;
-    const void* thread_ = nullptr;
+    std::uint64_t thread_ = 0;      // the number of the one that may use it
+    std::uint32_t looks_left_ = 0;  // while there is no ring
     msghdr shape_{};
     io_uring_buf_ring* free_ = nullptr;
     std::byte* memory_ = nullptr;

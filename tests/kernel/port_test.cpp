@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -292,6 +293,16 @@ TEST_F(KernelPortTest, DropsAndCountsWhatIsNoDatagramAndSendsTheRest) {
     EXPECT_EQ(got[2].number(), 4u);
 }
 
+TEST_F(KernelPortTest, ABurstToAUdpPortThatIsNotToBeHadCostsOneTry) {
+    const auto stray = open_port(Address::from_octets(10, 99, 0, 9));  // nobody here holds it
+    const std::uint64_t before = stray->system_calls();
+    send(*stray, kOne, kGroup, sized(std::vector<std::size_t>(200, 100)));
+    EXPECT_EQ(stray->counters().transmit_dropped.get(), 200u);
+    EXPECT_EQ(stray->counters().refused.get(), 1u);
+    EXPECT_LT(stray->system_calls() - before, 50u);
+    EXPECT_EQ(stray->free_frames(), 1024u);
+}
+
 // As an engine writes them: each packet behind the one before.
 std::vector<engine::TxFrame> adjoining(KernelPort& port, std::size_t count, std::size_t bytes,
                                        std::uint32_t first = 0) {
@@ -408,6 +419,40 @@ TEST_F(KernelPortTest, MayBeTurnedByAnotherThreadFromSomeTimeOn) {
     EXPECT_EQ(collect(*two, 1).size(), 1u);
 }
 
+TEST_F(KernelPortTest, MayBeTurnedByAThreadThatComesInThePlaceOfTheOneThatOpenedIt) {
+    // A thread that begins when another one has ended gets its stack, and all addresses with it.
+    std::unique_ptr<KernelPort> port;
+    std::thread([&] {
+        port = open_port(kTwo);
+        want(*port, {kGroup}, {kUdp + 1});
+        EXPECT_TRUE(collect(*port, 0).empty());
+    }).join();
+    std::thread([&] {
+        EXPECT_TRUE(collect(*port, 0).empty());
+        send(*one, kOne, kGroup, sized({100}), kUdp + 1);
+        EXPECT_EQ(collect(*port, 1).size(), 1u);
+    }).join();
+}
+
+TEST_F(KernelPortTest, HearsAgainWhenANewThreadFoundNoDescriptorForItsRing) {
+    want(*two, {kGroup}, {kUdp});
+    EXPECT_TRUE(collect(*two, 0).empty());
+    std::thread([&] {
+        rlimit before{};
+        ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+        rlimit none = before;
+        none.rlim_cur = 0;
+        ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+        RxFrame frames[4];
+        EXPECT_EQ(two->receive(frames), 0u);
+        ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+        EXPECT_EQ(two->counters().receive_dropped.get(), 0u);
+        send(*one, kOne, kGroup, sized({100}));
+        EXPECT_EQ(collect(*two, 1).size(), 1u);
+        EXPECT_EQ(two->counters().receive_dropped.get(), 1u) << "the ring that was not to be had";
+    }).join();
+}
+
 TEST_F(KernelPortTest, AFloodBeyondItsBuffersStopsNothing) {
     want(*two, {kGroup}, {kUdp});
     // Nobody receives meanwhile: more messages than there are buffers, and then some.
@@ -478,6 +523,21 @@ TEST(KernelDeviceTest, NamesWhatIsWrongInOneLine) {
     EXPECT_NE(refusal({"feed", "kernel,iface=lo", kOne, 0, 5}).find("lo.5"), std::string::npos);
     EXPECT_FALSE(is_kernel_device("kernels,iface=lo"));
     EXPECT_FALSE(is_kernel_device("net_af_xdp0,iface=kernel"));
+}
+
+TEST(KernelDeviceTest, TakesAnAddressThatHasALabelOfItsOwn) {
+    const ipc::Descriptor socket(::socket(AF_INET, SOCK_DGRAM, 0));
+    ifreq request{};
+    std::strcpy(request.ifr_name, "lo:feed");
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(Address::from_octets(10, 98, 0, 1).v4);
+    std::memcpy(&request.ifr_addr, &address, sizeof address);
+    ASSERT_EQ(ioctl(socket.get(), SIOCSIFADDR, &request), 0) << std::strerror(errno);
+    std::string error;
+    EXPECT_TRUE(
+        check_kernel_device({"feed", "kernel,iface=lo", Address::from_octets(10, 98, 0, 1)}, error))
+        << error;
 }
 
 TEST(KernelDeviceTest, TakesEveryAddressOfLoopback) {
