@@ -15,6 +15,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <thread>
 
 #include "dataplane/dpdk/log.hpp"
 
@@ -23,7 +25,9 @@ namespace fanfare::dataplane::dpdk {
 namespace {
 
 bool left_standing = false;
+bool has_started = false;
 
+// Of the calling thread.
 std::vector<unsigned> allowed_cpus() {
     std::vector<unsigned> cpus;
     cpu_set_t set;
@@ -31,6 +35,27 @@ std::vector<unsigned> allowed_cpus() {
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
             if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+    return cpus;
+}
+
+// Those of isolcpus that this process can be put on.
+std::vector<unsigned> isolated_cpus() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    std::ifstream file("/sys/devices/system/cpu/isolated");
+    for (std::string item; std::getline(file, item, ',');) {
+        unsigned first = 0, last = 0;
+        const int numbers = std::sscanf(item.c_str(), "%u-%u", &first, &last);
+        if (numbers == 1) last = first;
+        for (unsigned cpu = first; numbers > 0 && cpu <= last && cpu < CPU_SETSIZE; ++cpu)
+            CPU_SET(cpu, &set);
+    }
+    if (CPU_COUNT(&set) == 0) return {};
+    // What a container may use shows when a thread tries.
+    std::vector<unsigned> cpus;
+    std::thread([&] {
+        if (sched_setaffinity(0, sizeof set, &set) == 0) cpus = allowed_cpus();
+    }).join();
     return cpus;
 }
 
@@ -116,9 +141,14 @@ std::string getopt_complaint(const std::string& printed) {
 }  // namespace
 
 std::unique_ptr<Eal> Eal::start(const EalSettings& settings, std::string& error) {
+    // DPDK refuses as well, but the one that runs would have lost its log and its folder by then.
+    if (has_started) {
+        error = "a process can hold one engine, and one only as long as it lives: DPDK starts once";
+        return nullptr;
+    }
     const TickMeter meter;
     const std::vector<unsigned> cpus = allowed_cpus();
-    auto plan = plan_eal(settings.request, probe_memory(), cpus, getpid(), error);
+    auto plan = plan_eal(settings.request, probe_memory(), cpus, getpid(), error, isolated_cpus());
     if (!plan) return nullptr;
     sweep_runtime_folders();
 
@@ -163,6 +193,7 @@ std::unique_ptr<Eal> Eal::start(const EalSettings& settings, std::string& error)
             remove_runtime_folder(plan->file_prefix);
         return nullptr;
     }
+    has_started = true;
     capture_xdp_log();
     std::unique_ptr<Eal> eal(new Eal);
     eal->plan_ = std::move(*plan);

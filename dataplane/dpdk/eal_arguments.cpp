@@ -88,7 +88,7 @@ std::optional<std::vector<unsigned>> parse_cpus(std::string_view text,
 
 std::optional<EalPlan> plan_eal(const EalRequest& request, const MemoryFacts& memory,
                                 const std::vector<unsigned>& allowed, int process,
-                                std::string& error) {
+                                std::string& error, const std::vector<unsigned>& isolated) {
     if (names_option(request.arguments, {"-l", "-c", "--lcores", "--main-lcore", "-s", "-S"})) {
         error =
             "the EAL arguments behind \"--\" name cores: name them with fanfared's own --lcores";
@@ -99,7 +99,11 @@ std::optional<EalPlan> plan_eal(const EalRequest& request, const MemoryFacts& me
         return std::nullopt;
     }
     EalPlan plan;
-    auto cpus = parse_cpus(request.lcores, allowed, error);
+    std::vector<unsigned> for_workers = allowed;
+    for_workers.insert(for_workers.end(), isolated.begin(), isolated.end());
+    std::sort(for_workers.begin(), for_workers.end());
+    for_workers.erase(std::unique(for_workers.begin(), for_workers.end()), for_workers.end());
+    auto cpus = parse_cpus(request.lcores, for_workers, error);
     if (!cpus) return std::nullopt;
     plan.worker_cpus = std::move(*cpus);
 

@@ -34,10 +34,12 @@ std::optional<std::vector<unsigned>> parse_cpus(std::string_view text,
                                                 const std::vector<unsigned>& allowed,
                                                 std::string& error);
 
-// `allowed`: CPUs this process may run on. `process` makes the file prefix private.
+// `allowed`: CPUs this process may run on. `process` makes the file prefix private. `isolated`:
+// CPUs that the kernel keeps programs off (isolcpus) and a worker can be put on all the same; no
+// process begins with them, so they stand in no `allowed`.
 // nullopt, with one line in `error`, when the request contradicts itself.
 std::optional<EalPlan> plan_eal(const EalRequest& request, const MemoryFacts& memory,
                                 const std::vector<unsigned>& allowed, int process,
-                                std::string& error);
+                                std::string& error, const std::vector<unsigned>& isolated = {});
 
 }  // namespace fanfare::dataplane::dpdk

@@ -122,3 +122,15 @@ TEST(EalArgumentsTest, RefusesArgumentsThatItsOwnFlagsGive) {
         plan_eal({.arguments = {"--log-level=8", "--create-uio-dev"}}, kOrdinary, kCpus, 1, error))
         << error;
 }
+
+TEST(EalArgumentsTest, WorkersMayStandOnIsolatedCpusThatNoProcessBeginsWith) {
+    std::string error;
+    EXPECT_FALSE(plan_eal({.lcores = "4-5"}, kOrdinary, kCpus, 1, error));
+    const auto plan = plan_eal({.lcores = "4-5"}, kOrdinary, kCpus, 1, error, {4, 5});
+    ASSERT_TRUE(plan) << error;
+    EXPECT_EQ(plan->worker_cpus, (std::vector<unsigned>{4, 5}));
+    // The control thread goes where the process is.
+    EXPECT_EQ(after(*plan, "--lcores"), "0@4,1@5,2@(0-3,6)");
+    EXPECT_FALSE(plan_eal({.lcores = "7"}, kOrdinary, kCpus, 1, error, {4, 5}));
+    EXPECT_NE(error.find("0-6"), std::string::npos) << error;
+}
