@@ -38,6 +38,17 @@ int passed(const control::PassedDescriptor& descriptor) {
 
 }  // namespace
 
+namespace {
+
+// What sockets reach the engine by: they keep it, and a forgotten one may be closed when the engine
+// has gone.
+struct Gate {
+    std::mutex mutex;  // requests may come from any thread, turns of control from the polling one
+    bool open = true;
+};
+
+}  // namespace
+
 struct Engine::Parts {
     std::unique_ptr<Workers> workers;
     std::unique_ptr<control::SystemServices> services;
@@ -45,12 +56,11 @@ struct Engine::Parts {
     dataplane::WorkerLink* link = nullptr;
     std::optional<control::LinkMonitor> monitor;
     std::optional<LinkWatch> links;
-    // Requests may come from any thread, turns of control from the polling one.
-    mutable std::mutex control_mutex;
+    const std::shared_ptr<Gate> gate = std::make_shared<Gate>();
 
+    // With the gate's mutex held.
     void answer(std::span<const std::byte> request, client::Reply& reply) {
         const control::Peer peer{static_cast<std::uint32_t>(::geteuid()), ::getpid()};
-        const std::lock_guard lock(control_mutex);
         const control::Outcome outcome = controller->request(request, peer, workers->now());
         reply = {};
         if (outcome.reply.size() > reply.octets.size()) {
@@ -113,9 +123,13 @@ std::unique_ptr<Engine> Engine::open(control::Config config, std::string& error,
     std::unique_ptr<Engine> engine(new Engine(std::move(parts)));
     // The pool of windows is filled before the first packet wants one.
     while (p->controller->poll(p->workers->now())) p->workers->poll(0, p->workers->now());
-    client::set_request_function([p](std::span<const std::byte> request, client::Reply& reply) {
-        p->answer(request, reply);
-    });
+    client::set_request_function(
+        [p, gate = p->gate](std::span<const std::byte> request, client::Reply& reply) {
+            const std::lock_guard lock(gate->mutex);
+            if (gate->open) return p->answer(request, reply);
+            reply = {};
+            reply.error = ECONNRESET;
+        });
     return engine;
 }
 
@@ -123,13 +137,15 @@ Engine::~Engine() {
     client::set_request_function({});
     Parts& p = *parts_;
     {
-        const std::lock_guard lock(p.control_mutex);
+        const std::lock_guard lock(p.gate->mutex);
         p.controller->stop(p.workers->now());
     }
     // Sessions that are open say so on the wire; the worker answers within the grace that control
     // gives them.
     const Nanos until = p.workers->now() + kSecond;
     while (!p.controller->stopped() && p.workers->now() < until) poll();
+    const std::lock_guard lock(p.gate->mutex);
+    p.gate->open = false;
     p.links.reset();
     p.controller.reset();
     p.services.reset();
@@ -140,7 +156,7 @@ std::size_t Engine::poll() {
     const Nanos now = p.workers->now();
     std::size_t work = p.workers->poll(0, now);
     if (p.link->events.front() != nullptr || now >= p.controller->next_deadline()) {
-        const std::lock_guard lock(p.control_mutex);
+        const std::lock_guard lock(p.gate->mutex);
         // Ten times a second, and never for a packet.
         if (now >= p.controller->next_deadline()) {
             p.links->read(*p.monitor);
@@ -153,7 +169,7 @@ std::size_t Engine::poll() {
 }
 
 bool Engine::drained() const {
-    const std::lock_guard lock(parts_->control_mutex);
+    const std::lock_guard lock(parts_->gate->mutex);
     const auto& sessions = parts_->controller->registry().send_sessions;
     return std::all_of(sessions.begin(), sessions.end(),
                        [](const auto& entry) { return entry.second.done; });

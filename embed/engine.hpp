@@ -28,9 +28,10 @@ namespace fanfare::embed {
 
 class Engine {
   public:
-    // Starts DPDK and the devices that `config` names, with one worker; a process can hold one
-    // engine. `config` needs interfaces; its `control`, `group` and `idle` are not used, `lcores`
-    // says on which core DPDK shall place what it allocates. nullptr, with one line in `error`.
+    // Starts DPDK and the devices that `config` names, with one worker. A process can hold one
+    // engine, and no second one after it: DPDK starts once. `config` needs interfaces; its
+    // `control`, `group` and `idle` are not used, `lcores` says on which core DPDK shall place what
+    // it allocates. nullptr, with one line in `error`.
     //
     // `log` is given what a daemon writes into its log, one line without newline a call: in open()
     // what a device lacks and which interfaces are missing, in poll() interfaces that go and come,
@@ -38,7 +39,8 @@ class Engine {
     // empty, is called by open() and the polling thread, and must not call the engine nor sockets.
     static std::unique_ptr<Engine> open(control::Config config, std::string& error,
                                         std::function<void(const std::string&)> log = {});
-    // Resets sessions that are still open. Sockets of this engine must have been closed.
+    // Resets sessions that are still open. Sockets of this engine should have been closed; what is
+    // asked of one later fails with ECONNRESET.
     ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;

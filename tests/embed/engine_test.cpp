@@ -1,10 +1,13 @@
 // An engine in this process: a sender and a receiver of the same program, turned by one thread.
 #include "embed/engine.hpp"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -14,12 +17,29 @@
 namespace fanfare::embed {
 namespace {
 
+sockaddr_in endpoint(const char* address, std::uint16_t port) {
+    sockaddr_in out{};
+    out.sin_family = AF_INET;
+    out.sin_port = htons(port);
+    inet_pton(AF_INET, address, &out.sin_addr);
+    return out;
+}
+
 TEST(EmbeddedEngine, CarriesMessagesToAReceiverOfTheSameProgramWithoutADaemon) {
     control::Config config;
     std::string error;
     ASSERT_TRUE(control::add_interface_flag("ring,10.77.0.1/24,net_ring0", config, error)) << error;
-    const auto engine = Engine::open(config, error);
+    auto engine = Engine::open(config, error);
     ASSERT_NE(engine, nullptr) << error;
+
+    // A second one is refused, and the first one keeps what is the process's.
+    const auto folder = [] {
+        return std::filesystem::exists("/var/run/dpdk/fanfare-" + std::to_string(::getpid()));
+    };
+    const bool before = folder();
+    EXPECT_EQ(Engine::open(config, error), nullptr);
+    EXPECT_NE(error.find("one engine"), std::string::npos) << error;
+    EXPECT_EQ(folder(), before);
 
     Listener listener("239.77.0.1", 7500);
     listener.set_non_blocking(true);
@@ -63,6 +83,18 @@ TEST(EmbeddedEngine, CarriesMessagesToAReceiverOfTheSameProgramWithoutADaemon) {
     sender.close();
     listener.close();
     EXPECT_TRUE(turn_until(*engine, [&] { return engine->drained(); }));
+
+    // A socket that was forgotten may be asked and closed when the engine has gone.
+    const int forgotten = fanfare_socket(AF_INET, SOCK_RDM, IPPROTO_RM);
+    ASSERT_GE(forgotten, 0);
+    engine.reset();
+    const auto group = endpoint("239.77.0.1", 7500);
+    EXPECT_EQ(fanfare_connect(forgotten, reinterpret_cast<const sockaddr*>(&group), sizeof group),
+              -1);
+    EXPECT_EQ(errno, ECONNRESET) << fanfare_last_error_text();
+    fanfare_close(forgotten);
+    EXPECT_EQ(Engine::open(config, error), nullptr);
+    EXPECT_NE(error.find("one engine"), std::string::npos) << error;
 }
 
 TEST(EmbeddedEngine, SaysWhatIsMissingWhenThereIsNoInterface) {
