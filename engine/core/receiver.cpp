@@ -366,9 +366,12 @@ void Receiver::start(const ReceiverIdentity& identity, std::uint64_t seed, Nanos
 Reservation Receiver::open_burst(std::size_t payload_bytes) {
     // Decoding writes at most what parity is in the pool, or comes with the burst. In a small log
     // that would be all that readers have not read yet: what goes beyond waits for the next burst.
-    const std::uint64_t most = std::max(parts_->join_limits.log_bytes / 16, kLongestDecoded);
-    const std::uint64_t decoded =
-        parts_->parity_on ? std::min(parts_->parity->held_octets(), most) : 0;
+    // Without parity the limits' cache line is not waited for.
+    std::uint64_t decoded = 0;
+    if (parts_->parity_on) {
+        decoded = std::min(parts_->parity->held_octets(),
+                           std::max(parts_->join_limits.log_bytes / 16, kLongestDecoded));
+    }
     return parts_->window.reserve(payload_bytes, decoded);
 }
 
