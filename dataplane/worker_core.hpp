@@ -133,6 +133,16 @@ class WorkerCore {
         std::span<const std::byte> frame;
         ReceiveSession* receiver = nullptr;
         SourceSession* source = nullptr;
+        // What an IP header at `ip` says, and where it came in.
+        void came(std::uint32_t on, std::span<const std::byte> whole, const std::byte* ip,
+                  std::span<const std::byte> pgm, std::uint16_t udp) {
+            to = net::load_address(ip + 16);
+            ip_source = net::load_address(ip + 12);
+            tpdu = pgm;
+            interface = on;
+            udp_port = udp;
+            frame = whole;
+        }
         // Requires `frame`.
         const MacAddress& ethernet_source() const {
             static_assert(sizeof(MacAddress) == 6 && alignof(MacAddress) == 1);

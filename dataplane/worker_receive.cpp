@@ -118,16 +118,11 @@ bool WorkerCore::on_usual_frame(std::uint32_t interface, std::span<const std::by
     if (batch_count_ == batch_.size()) deliver(now);
     Incoming& packet = batch_[batch_count_];
     if (!wire::decode_plain_data(tpdu, packet.packet)) return false;
-    packet.to = net::load_address(ip + 16);
-    packet.ip_source = net::load_address(ip + 12);
+    packet.came(interface, frame, ip, tpdu, udp_port);
     // Who sends from our own address is our own frame come back, or nobody to be heard.
     if (packet.ip_source == on.spec.address) return false;
     // Its lines are on their way: the rest is compared when the batch is full.
     session->prefetch();
-    packet.tpdu = tpdu;
-    packet.interface = interface;
-    packet.udp_port = udp_port;
-    packet.frame = frame;
     packet.receiver = session;
     packet.source = nullptr;
     packet.sought = Sought::by_tsi;
@@ -150,14 +145,9 @@ __attribute__((noinline)) bool WorkerCore::on_unknown_data(std::uint32_t interfa
     }
     if (batch_count_ == batch_.size()) deliver(now);
     Incoming& packet = batch_[batch_count_];
-    packet.frame = frame;
+    packet.came(interface, frame, ip, tpdu, udp_port);
     if (packet.ethernet_source() == on.link.mac || !wire::decode_plain_data(tpdu, packet.packet))
         return false;
-    packet.to = net::load_address(ip + 16);
-    packet.ip_source = from;
-    packet.tpdu = tpdu;
-    packet.interface = interface;
-    packet.udp_port = udp_port;
     packet.sought = Sought::unknown;
     ++batch_count_;
     return true;

@@ -255,13 +255,16 @@ TEST_F(Hostile, FramesThatOnlyLookLikeASessionsAreJudgedByThemselvesAmongGoodOne
         frame[29] = std::byte{77};  // another source
         mend_ip(frame);
         receiver.port().inject(frame);
+        // Our own of that kind, come back.
+        std::memcpy(frame.data() + 6, receiver.port().mac().octets.data(), 6);
+        receiver.port().inject(frame);
         good.push_back(message_of(60, static_cast<std::uint32_t>(i)));
         write(good.back());
         sender.poll(network.now);
     }
     const std::size_t had = reading->messages.size();
     network.settle();
-    EXPECT_EQ(receiver.counters().frames_not_for_us.get(), before + 10);
+    EXPECT_EQ(receiver.counters().frames_not_for_us.get(), before + 20);
     EXPECT_EQ(
         receiver.counters().verdicts[static_cast<int>(engine::Verdict::untrusted_source)].get(),
         10u);

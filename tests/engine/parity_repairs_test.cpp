@@ -15,6 +15,8 @@ constexpr Address kRequester = Address::from_octets(10, 0, 0, 7);
 
 class ParityRepairsTest : public ::testing::Test {
   protected:
+    explicit ParityRepairsTest(const SourceParameters& p = parameters())
+        : window{p.window_packets, 0}, service{p}, repairs{p} {}
     static SourceParameters parameters() {
         SourceParameters p = profile(ProfileName::lan).source;
         p.window_packets = 64;
@@ -35,12 +37,16 @@ class ParityRepairsTest : public ::testing::Test {
     void close(std::uint64_t group, std::uint8_t size = kGroup) {
         repairs.close(group, size, window.trail(), service);
     }
-    void ask(std::uint64_t group, std::uint32_t count, Nanos at = kSecond,
-             Address requester = kRequester) {
+    static wire::Packet nak_for(std::uint64_t group, std::uint32_t count) {
         wire::Packet nak{};
         nak.type = wire::Type::nak;
         nak.flags = wire::kOptParity;
         nak.sqn = static_cast<Sqn>(group) | (count - 1);
+        return nak;
+    }
+    void ask(std::uint64_t group, std::uint32_t count, Nanos at = kSecond,
+             Address requester = kRequester) {
+        wire::Packet nak = nak_for(group, count);
         repairs.nak(nak, requester, window, service, at, statistics);
     }
     // One NAK that lists `listed` numbers more, of these two groups in turn.
@@ -51,10 +57,7 @@ class ParityRepairsTest : public ::testing::Test {
             for (const int shift : {24, 16, 8, 0})
                 list.push_back(static_cast<std::byte>(sqn >> shift));
         }
-        wire::Packet nak{};
-        nak.type = wire::Type::nak;
-        nak.flags = wire::kOptParity;
-        nak.sqn = static_cast<Sqn>(group);
+        wire::Packet nak = nak_for(group, 1);
         nak.options.present = wire::bit(wire::OptionBit::nak_list);
         nak.options.nak_list = {list.data(), static_cast<std::uint8_t>(listed)};
         repairs.nak(nak, requester, window, service, at, statistics);
@@ -64,11 +67,26 @@ class ParityRepairsTest : public ::testing::Test {
         service.parity_served(group);
     }
 
-    SendWindow window{64, 0};
-    RepairService service{parameters()};
-    ParityRepairs repairs{parameters()};
+    SendWindow window;
+    RepairService service;
+    ParityRepairs repairs;
     SourceStatistics statistics;
     const std::uint64_t first = window.first();
+};
+
+// 256 whole groups, of which much parity may be asked for.
+class ManyGroupsTest : public ParityRepairsTest {
+  protected:
+    ManyGroupsTest() : ParityRepairsTest(large()) {
+        send(large().window_packets);
+        for (std::uint64_t group = first; group < window.next(); group += kGroup) close(group);
+    }
+    static SourceParameters large() {
+        SourceParameters p = parameters();
+        p.window_packets = 1024;
+        p.parity.block_size = 255;
+        return p;
+    }
 };
 
 TEST_F(ParityRepairsTest, AWholeGroupIsRepairedWithAsManyPacketsAsTheLargestRequest) {
@@ -124,29 +142,14 @@ TEST_F(ParityRepairsTest, AGroupThatBeganBehindTheTrailIsTooLateToAskFor) {
 }
 
 // RFC 10: one NAK may ask for k packets, again and again up to n.
-TEST_F(ParityRepairsTest, ARequesterPaysForEachPacketThatItAsksFor) {
-    SourceParameters p = parameters();
-    p.window_packets = 1024;
-    p.parity.block_size = 255;
-    SendWindow many(p.window_packets, 0);
-    ParityRepairs owed(p);
-    for (std::uint32_t i = 0; i < p.window_packets; ++i) {
-        if (i % kGroup == 0) owed.begin(many.next());
-        many.open() = SendEntry{};
-        many.commit();
-        if (i % kGroup == kGroup - 1) owed.close(many.next() - kGroup, kGroup, 0, service);
-    }
+TEST_F(ManyGroupsTest, ARequesterPaysForEachPacketThatItAsksFor) {
     std::size_t caused = 0;
     Nanos at = kSecond;
     for (int round = 0; round < 50; ++round, at += 10 * kMillisecond) {
-        for (std::uint64_t group = many.first(); group < many.next(); group += kGroup) {
-            wire::Packet nak{};
-            nak.type = wire::Type::nak;
-            nak.flags = wire::kOptParity;
-            nak.sqn = static_cast<Sqn>(group) | (kGroup - 1);
-            owed.nak(nak, kRequester, many, service, at, statistics);
-            while (owed.wanted(group)) {
-                owed.sent(group, at);
+        for (std::uint64_t group = first; group < window.next(); group += kGroup) {
+            ask(group, kGroup, at);
+            while (repairs.wanted(group)) {
+                repairs.sent(group, at);
                 ++caused;
             }
         }
@@ -169,32 +172,16 @@ TEST_F(ParityRepairsTest, OneConfirmationNamesTheLargestCountOfEachGroup) {
     EXPECT_FALSE(repairs.must_confirm());
 }
 
-TEST_F(ParityRepairsTest, WhereConfirmationsWaitTheNextGoesOnWhereTheLastEnded) {
-    SourceParameters p = parameters();
-    p.window_packets = 1024;
-    SendWindow many(p.window_packets, 0);
-    ParityRepairs owed(p);
-    for (std::uint32_t i = 0; i < p.window_packets; ++i) {
-        if (i % kGroup == 0) owed.begin(many.next());
-        many.open() = SendEntry{};
-        many.commit();
-    }
-    const auto nak_for = [&](std::uint64_t group, Nanos at) {
-        wire::Packet nak{};
-        nak.type = wire::Type::nak;
-        nak.flags = wire::kOptParity;
-        nak.sqn = static_cast<Sqn>(group);
-        owed.nak(nak, kRequester, many, service, at, statistics);
-    };
-    for (std::uint64_t i = 0; i < 100; ++i) nak_for(many.first() + i * kGroup, kSecond);
+TEST_F(ManyGroupsTest, WhereConfirmationsWaitTheNextGoesOnWhereTheLastEnded) {
+    for (std::uint64_t i = 0; i < 100; ++i) ask(first + i * kGroup, 1);
     ParityRepairs::Confirmation sqns;
-    ASSERT_EQ(owed.confirm(many, kSecond, sqns), 63u);
-    nak_for(many.first(), 2 * kSecond);
-    ASSERT_EQ(owed.confirm(many, 2 * kSecond, sqns), 37u);
-    EXPECT_EQ(sqns[0], static_cast<Sqn>(many.first()) + 63 * kGroup);
-    ASSERT_EQ(owed.confirm(many, 2 * kSecond, sqns), 1u);
-    EXPECT_EQ(sqns[0], static_cast<Sqn>(many.first()));
-    EXPECT_FALSE(owed.must_confirm());
+    ASSERT_EQ(repairs.confirm(window, kSecond, sqns), 63u);
+    ask(first, 1, 2 * kSecond);
+    ASSERT_EQ(repairs.confirm(window, 2 * kSecond, sqns), 37u);
+    EXPECT_EQ(sqns[0], static_cast<Sqn>(first) + 63 * kGroup);
+    ASSERT_EQ(repairs.confirm(window, 2 * kSecond, sqns), 1u);
+    EXPECT_EQ(sqns[0], static_cast<Sqn>(first));
+    EXPECT_FALSE(repairs.must_confirm());
 }
 
 TEST_F(ParityRepairsTest, WhoAsksOnceMoreDidNotCrossTheParityItAsksFor) {

@@ -49,6 +49,10 @@ struct Listener {
             run = run.subspan(1);
         }
     }
+    void tick(Nanos now) {
+        Output out = frames.output();
+        receiver.on_tick(now, out);
+    }
     std::string text() const {
         std::string out;
         for (std::uint64_t i = receiver.start_ordinal(); i < receiver.next_ordinal(); ++i) {
@@ -105,6 +109,15 @@ struct ReceiverRunTest : ::testing::Test {
         expect_alike(in_runs, one_by_one);
     }
     static constexpr Sqn kFirst = 0xFFFFFFF0;  // so that runs cross 2^32
+    static Datagram plain(Sqn i) { return odata(kFirst + i, kFirst, "m" + std::to_string(i)); }
+    static Datagram damaged(Datagram d) {
+        d.octets.back() ^= std::byte{1};
+        return d;
+    }
+    static Datagram foreign(Datagram d) {
+        d.from = receiver_address(3);
+        return d;
+    }
     Listener in_runs, one_by_one;
 };
 
@@ -131,19 +144,16 @@ TEST_F(ReceiverRunTest, TheTrailMovesWithEachPacketThatSaysSo) {
 }
 
 TEST_F(ReceiverRunTest, ARunStopsAtWhatIsNotUsual) {
-    const auto plain = [](Sqn i) { return odata(kFirst + i, kFirst, "m" + std::to_string(i)); };
-    auto damaged = plain(3);
-    damaged.octets.back() ^= std::byte{1};
-    auto foreign = plain(3);
-    foreign.from = receiver_address(3);
     const std::vector<std::pair<const char*, Datagram>> unusual = {
-        {"a damaged packet", damaged},
-        {"another IP source", foreign},
+        {"a damaged packet", damaged(plain(3))},
+        {"another IP source", foreign(plain(3))},
         {"another port", odata(kFirst + 3, kFirst, "x",
                                [](wire::Packet& p) { p.destination_port = kDataPort + 1; })},
         {"a repair", rdata(kFirst + 3, kFirst, "m3")},
         {"a gap", plain(5)},
         {"a duplicate", plain(1)},
+        {"parity",
+         odata(kFirst + 1, kFirst, "m1", [](wire::Packet& p) { p.flags |= wire::kOptParity; })},
         {"a fragment", odata(kFirst + 3, kFirst, "m3",
                              [](wire::Packet& p) {
                                  p.options.set(OptionBit::fragment);
@@ -173,18 +183,33 @@ TEST_F(ReceiverRunTest, ARunStopsAtWhatIsNotUsual) {
 }
 
 TEST_F(ReceiverRunTest, ARunGoesOnBehindDataThatIsOnlyToBeRefused) {
-    const auto plain = [](Sqn i) { return odata(kFirst + i, kFirst, "m" + std::to_string(i)); };
-    auto damaged = plain(2);
-    damaged.octets.back() ^= std::byte{1};
-    auto foreign = plain(3);
-    foreign.from = receiver_address(3);
-    auto far_damaged = odata(kFirst + (1u << 30), kFirst, "x");
-    far_damaged.octets.back() ^= std::byte{1};
-    hear({plain(1), plain(1), damaged, plain(2), foreign, plain(3), rdata(kFirst + 2, kFirst, "m2"),
-          odata(kFirst - 9, kFirst - 9, "long gone"), plain(4),
-          odata(kFirst + (1u << 30), kFirst, ""), far_damaged, plain(5)});
+    hear({plain(1), plain(1), damaged(plain(2)), plain(2), foreign(plain(3)), plain(3),
+          rdata(kFirst + 2, kFirst, "m2"), odata(kFirst - 9, kFirst - 9, "long gone"), plain(4),
+          odata(kFirst + (1u << 30), kFirst, ""), damaged(odata(kFirst + (1u << 30), kFirst, "x")),
+          plain(5)});
     EXPECT_EQ(in_runs.runs, 5u);
     EXPECT_EQ(in_runs.refused, 7u);
+}
+
+TEST_F(ReceiverRunTest, WhatARunRefusesShowsThatTheSourceLivesUnlessItIsDamaged) {
+    const Nanos silence = profile(ProfileName::lan).receiver.silence_ns;
+    const auto tick = [&](Nanos now) {
+        for (Listener* l : {&in_runs, &one_by_one}) l->tick(now);
+        expect_alike(in_runs, one_by_one);
+    };
+    const Datagram long_one = odata(kFirst + 1, kFirst, std::string(1000, 'x'));
+    hear({long_one});
+    Nanos now = kSecond + silence - kMillisecond;
+    hear(std::vector<Datagram>(30, long_one), now);
+    EXPECT_EQ(in_runs.refused, 30u);
+    tick(now + kSecond);
+    EXPECT_EQ(in_runs.receiver.state(), SessionState::open);
+    EXPECT_GT(in_runs.receiver.statistics().rate_kbits_overall, 0u);
+    EXPECT_EQ(in_runs.receiver.statistics().rate_kbits_overall,
+              one_by_one.receiver.statistics().rate_kbits_overall);
+    hear({damaged(plain(2))}, now + silence - kMillisecond);
+    tick(now + silence);
+    EXPECT_EQ(in_runs.receiver.state(), SessionState::reset);
 }
 
 TEST_F(ReceiverRunTest, AJumpThatIsToBeBelievedEndsARunAndDataBetweenTakesItBack) {
@@ -244,9 +269,7 @@ TEST_F(ReceiverRunTest, RandomStreamsEndAlike) {
                     stream.push_back(spm(spm_sqn++, trail, sqn));
                     break;
                 case 5: {
-                    Datagram foreign = d;
-                    foreign.from = receiver_address(3);
-                    stream.push_back(foreign);
+                    stream.push_back(foreign(d));
                     stream.push_back(d);
                     break;
                 }
